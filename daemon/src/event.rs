@@ -10,8 +10,10 @@ pub(crate) use told::{partition_event, process_event};
 
 use crate::once::Once;
 use api::events::ClusterEvent;
+use names::NodeId;
+use node::time::Wall;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -68,6 +70,8 @@ pub struct EventLog {
     run: Arc<str>,
     ring: Arc<Mutex<Ring>>,
     live: broadcast::Sender<Arc<Once<Event>>>,
+    /// Members that are suspect: since when, and why.
+    suspects: Arc<Mutex<BTreeMap<NodeId, (Wall, String)>>>,
 }
 
 #[derive(Debug)]
@@ -127,6 +131,7 @@ impl EventLog {
                 keeper: None,
             })),
             live: broadcast::channel(KEPT).0,
+            suspects: Arc::default(),
         }
     }
 

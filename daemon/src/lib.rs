@@ -18,6 +18,7 @@ pub mod http;
 mod hub;
 mod inquiry;
 mod lines;
+mod link;
 pub mod logging;
 mod machines;
 mod manual;

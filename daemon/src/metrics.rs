@@ -115,6 +115,6 @@ pub(crate) fn render(handle: &PrometheusHandle, snapshot: &Snapshot) -> String {
         text,
         "# HELP {CPU_SECONDS} {help}\n# TYPE {CPU_SECONDS} counter\n{CPU_SECONDS} {seconds}\n"
     );
-    members::write(&mut text, &snapshot.views);
+    members::write(&mut text, snapshot);
     text
 }

@@ -4,6 +4,7 @@ use crate::authority::Authority;
 use crate::config::Config;
 use crate::event::EventLog;
 use crate::heal::Heals;
+use crate::link::Link;
 use crate::logging::Logging;
 use crate::machines::{AskError, Inbox, ListsInbox, Shown, answer};
 use crate::metrics::{self, Process, Snapshot, count};
@@ -15,12 +16,13 @@ use crate::tokens::Tokens;
 use crdt::entry::Author;
 use crdt::roster::Revocation;
 use names::{ListId, NodeId, NodeName, Role};
-use node::cluster::{self, RosterView, Search};
+use node::cluster::{self, MemberView, RosterView, Search};
 use node::lists;
 use node::machine::Ask;
 use node::registry::{self, SessionId};
 use node::wire::{ConnId, WriteError};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -228,6 +230,26 @@ impl Service {
         self.inner.endpoint.rtt(conn.0)
     }
 
+    /// What is known of the link to a member: by the connection that stands, else what was measured last.
+    pub(crate) fn link(&self, member: &MemberView) -> Link {
+        let conn = member.conn.filter(|_| member.state.is_reachable());
+        let stats = conn.and_then(|conn| self.inner.endpoint.connection_stats(conn.0));
+        let measured_last = Link {
+            round_trip: member.last_round_trip,
+            ..Link::default()
+        };
+        stats.map_or(measured_last, |stats| Link::of(&stats))
+    }
+
+    /// The links to all other members.
+    fn links(&self) -> BTreeMap<NodeId, Link> {
+        let view = self.view();
+        let others = view.members.iter().filter(|member| member.id != view.me);
+        others
+            .map(|member| (member.id, self.link(member)))
+            .collect()
+    }
+
     /// The authorities that are withdrawn, by key, then the nodes that are shut out, by id.
     pub(crate) fn revocations(&self) -> Arc<[Revocation]> {
         self.inner.shown.revoked.borrow().clone()
@@ -414,6 +436,7 @@ impl Service {
         Snapshot {
             cluster: node.cluster.stats(),
             views: self.view(),
+            links: self.links(),
             search: self.search(),
             lists: node
                 .workers

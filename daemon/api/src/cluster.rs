@@ -78,6 +78,11 @@ pub struct ClusterMember {
     /// The round trip to it in milliseconds; null without a connection.
     #[schema(required = true)]
     pub rtt_ms: Option<f64>,
+    /// How many of the packets that this node has sent to it were lost, in percent; null without a connection,
+    /// and while too few were sent.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub lost_percent: Option<u64>,
     /// The version of its program.
     pub version: String,
     /// The version of the protocol that this node speaks with it; null without a connection.

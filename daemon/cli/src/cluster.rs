@@ -20,6 +20,10 @@ use api::node::NewLogLevel;
 use client::ApiPath;
 use serde_json::{Value, json};
 
+/// From this round trip on a link is called slow, and from this share of lost packets on that is told.
+const SLOW_MS: f64 = 250.0;
+const LOSSY_PERCENT: u64 = 5;
+
 /// `muster members`.
 pub(crate) async fn members(session: &Session<'_>, args: &Members) -> Result<(), Failure> {
     // The stream comes first: what happens between the two calls is told twice rather than not at
@@ -77,6 +81,21 @@ fn state_of(args: &Members) -> Option<MemberState> {
     })
 }
 
+/// What is amiss with the link to a member.
+fn link_text(member: &ClusterMember) -> Option<String> {
+    if member.indirect_since.is_some() {
+        return Some("others only".to_owned());
+    }
+    let slow = member.rtt_ms.filter(|ms| *ms >= SLOW_MS);
+    let lossy = member.lost_percent.filter(|lost| *lost >= LOSSY_PERCENT);
+    let told = [
+        slow.map(|_| "slow".to_owned()),
+        lossy.map(|lost| format!("{lost} % lost")),
+    ];
+    let told: Vec<String> = told.into_iter().flatten().collect();
+    (!told.is_empty()).then(|| told.join(", "))
+}
+
 fn members_table<'a>(
     members: impl Iterator<Item = &'a ClusterMember>,
     session: &Session<'_>,
@@ -103,10 +122,8 @@ fn members_table<'a>(
             member.tags.join(",").into(),
             Cell::painted(&member.id, Paint::Dim),
             role_cell(&member.role),
-            match member.indirect_since {
-                Some(_) => Cell::painted("others only", Paint::Yellow),
-                None => Cell::default(),
-            },
+            link_text(member)
+                .map_or_else(Cell::default, |text| Cell::painted(&text, Paint::Yellow)),
         ]);
     }
     table
@@ -253,4 +270,29 @@ pub(crate) fn sample(name: &str, state: &str, is_self: bool) -> ClusterMember {
         "version": "0.1.0", "role": "member", "tags": [],
     }))
     .unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_is_slow_or_loses_packets_is_named() {
+        let cell = |rtt_ms, lost_percent| {
+            let member = ClusterMember {
+                rtt_ms,
+                lost_percent,
+                ..sample("n2", "suspect", false)
+            };
+            link_text(&member)
+        };
+        assert_eq!(cell(Some(2.0), Some(1)), None);
+        assert_eq!(cell(None, None), None);
+        assert_eq!(
+            cell(Some(640.0), Some(5)).as_deref(),
+            Some("slow, 5 % lost")
+        );
+        assert_eq!(cell(Some(2.0), Some(7)).as_deref(), Some("7 % lost"));
+        assert_eq!(cell(Some(640.0), None).as_deref(), Some("slow"));
+    }
 }

@@ -13,6 +13,7 @@ use super::expiry::{self, Whose};
 use super::{Finding, HERE, Level};
 use crate::host::wall_ms;
 use crate::inquiry::{PATIENCE, RELAY_PATIENCE};
+use crate::link::Link;
 use crate::service::Service;
 use futures_util::future::join_all;
 use names::NodeId;
@@ -32,8 +33,11 @@ const SKEW: Duration = Duration::from_secs(1);
 const GRAVE_SKEW: Duration = Duration::from_secs(60);
 /// The least that QUIC needs of a path; hardly any network carries so little.
 const LEAST_MTU: u64 = 1200;
-/// After so many packets the path's real limit is known, and how many of them are lost.
+/// After so many packets the path's real limit is known.
 const MANY_PACKETS: u64 = 200;
+
+/// What to do about packets that are lost or late.
+const LOOK_AT_LINK: &str = "look at the network between both hosts (mtr, ethtool -S)";
 
 /// A member, and the connection on which it was asked.
 struct Met {
@@ -263,17 +267,13 @@ fn path(name: &str, stats: &ConnectionStats) -> Vec<Finding> {
     let remedy = "something on the way drops larger packets: look for a tunnel with a small MTU; \
         it costs throughput only";
     let mtu = Finding::of_level(level, "path", name, what, remedy);
-    let lost = stats
-        .packets_lost
-        .saturating_mul(100)
-        .checked_div(stats.packets_sent)
-        .unwrap_or(0);
-    let loss = (known && lost >= 5).then(|| {
+    let link = Link::of(stats);
+    let loss = link.is_lossy().then(|| {
         Finding::warning(
             "loss",
             name,
-            format!("{lost} % of the packets to it are lost"),
-            "look at the network between both hosts (mtr, ethtool -S)",
+            format!("{link}: packets to it are lost"),
+            LOOK_AT_LINK,
         )
     });
     std::iter::once(mtu).chain(loss).collect()
@@ -302,6 +302,7 @@ fn version(name: &str, own: &str, member: &MemberView) -> Finding {
 async fn ask_around(service: &Service, member: &MemberView, helpers: &[&Met]) -> Silence {
     Silence {
         is_connected: member.conn.is_some() && member.state.is_reachable(),
+        link: service.link(member),
         knocked: service.endpoint().knocked(member.profile.address),
         told: join_all(helpers.iter().map(|helper| ask_about(helper, member.id)))
             .await

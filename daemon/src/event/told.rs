@@ -6,11 +6,14 @@ use api::events::{
 };
 use api::time::Millis;
 use crdt::registry::Reason;
-use names::{Handle, ListName};
+use names::{Handle, ListName, NodeId};
 use node::cluster::{MemberChange, Verdict};
 use node::lists::{Change, Contradiction, Fork, Gone, Left};
 use node::registry;
 use node::time::Wall;
+
+/// A suspicion that lasted for so long is worth a line in the log.
+const LASTS_MS: i64 = 2_000;
 
 impl EventLog {
     /// Appends what the cluster machine reports. `heal` is the report of the heal that is being written.
@@ -24,7 +27,14 @@ impl EventLog {
                 role,
                 detail,
             } => {
-                tracing::info!(member = %name, %role, state = kind.as_str(), detail, "a member changed");
+                match self.line(event.at, kind, id, &detail) {
+                    Some(detail) => {
+                        tracing::info!(member = %name, %role, state = kind.as_str(), detail, "a member changed");
+                    }
+                    None => {
+                        tracing::debug!(member = %name, %role, state = kind.as_str(), detail, "a member changes");
+                    }
+                }
                 self.append(ClusterEvent {
                     at,
                     kind: EventKind::Member,
@@ -61,6 +71,22 @@ impl EventLog {
                 });
             }
         }
+    }
+
+    /// What the log says of a change of a member; `None` if that is worth no line. That it is suspect is told
+    /// when it answers again, and only if that took a while: what follows if it does not answer is told anyway.
+    fn line(&self, at: Wall, kind: MemberChange, id: NodeId, detail: &str) -> Option<String> {
+        let mut suspects = self.suspects.lock();
+        if kind == MemberChange::Suspect {
+            suspects.insert(id, (at, detail.to_owned()));
+            return None;
+        }
+        let suspected = suspects.remove(&id);
+        let Some((since, why)) = suspected.filter(|_| kind == MemberChange::Alive) else {
+            return Some(detail.to_owned());
+        };
+        let ms = at.0.saturating_sub(since.0);
+        (ms >= LASTS_MS).then(|| format!("it was suspect for {:.1} s: {why}", ms as f64 / 1e3))
     }
 
     /// Appends what the cluster machine reports of a registered process; gives the event's type.
@@ -247,6 +273,24 @@ fn down(reason: Reason, about: ProcessDetails) -> ProcessDetails {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_log_has_a_line_of_a_suspicion_that_lasted_and_none_of_a_short_one() {
+        let log = EventLog::new(super::super::Past::default(), 7);
+        let id = NodeId([1; 16]);
+        let line = |ms, kind, detail: &str| log.line(Wall(ms), kind, id, detail);
+        let why = "a probe was not answered; its round trip is 640 ms";
+        assert_eq!(line(0, MemberChange::Suspect, why), None);
+        assert_eq!(line(LASTS_MS - 1, MemberChange::Alive, ""), None);
+        assert_eq!(line(10_000, MemberChange::Suspect, why), None);
+        let lasted = line(14_200, MemberChange::Alive, "");
+        let told = format!("it was suspect for 4.2 s: {why}");
+        assert_eq!(lasted, Some(told));
+        assert_eq!(line(20_000, MemberChange::Suspect, why), None);
+        let down = line(20_500, MemberChange::Down, "no answer for 2.0 s");
+        assert_eq!(down.as_deref(), Some("no answer for 2.0 s"));
+        assert_eq!(line(20_600, MemberChange::Alive, "").as_deref(), Some(""));
+    }
 
     #[test]
     fn the_end_of_a_process_says_why() {

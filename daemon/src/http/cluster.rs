@@ -10,6 +10,7 @@ use crate::http::path::MemberPath;
 use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
 use crate::http::time::Timeout;
+use crate::link::Link;
 use crate::service::ClusterAsk;
 use api::cluster::{
     ClusterMember, ClusterMemberPage, IndirectMember, JoinOutcomes, JoinRequest, LeaveQuery,
@@ -69,7 +70,8 @@ pub(crate) async fn node(State(api): State<Api>, _: Query<()>) -> Result<Respons
     json::respond(StatusCode::OK, &node_info(&api))
 }
 
-fn member_info(member: &MemberView, me: NodeId, rtt: Option<Duration>) -> ClusterMember {
+fn member_info(member: &MemberView, me: NodeId, link: Link) -> ClusterMember {
+    let has_connection = member.conn.is_some() && member.state.is_reachable();
     ClusterMember {
         id: member.id.to_string(),
         name: member.profile.name.to_string(),
@@ -78,7 +80,8 @@ fn member_info(member: &MemberView, me: NodeId, rtt: Option<Duration>) -> Cluste
         state: member.state.as_str().into(),
         run: member.run,
         since: Millis(member.since.0),
-        rtt_ms: rtt.map(in_ms),
+        rtt_ms: link.round_trip.filter(|_| has_connection).map(in_ms),
+        lost_percent: link.lost_percent,
         version: member.profile.version.clone(),
         protocol: member.protocol.map(|protocol| protocol.0),
         indirect_since: member.indirect.as_ref().map(|it| Millis(it.since.0)),
@@ -109,12 +112,12 @@ pub(crate) async fn members(
         .iter()
         .filter(|member| after.is_none_or(|after| member.profile.name.as_str() > after))
     {
-        let rtt = member
-            .conn
-            .filter(|_| member.state.is_reachable())
-            .and_then(|conn| api.service().rtt(conn));
         let key = || member.profile.name.as_str().as_bytes().to_vec();
-        if writer.push(&member_info(member, view.me, rtt), key)? == Room::Full {
+        if writer.push(
+            &member_info(member, view.me, api.service().link(member)),
+            key,
+        )? == Room::Full
+        {
             break;
         }
     }

@@ -1,8 +1,10 @@
 //! The numbers of all parts of the program, taken at the moment of a scrape.
 
 use super::process::Process;
+use crate::link::Link;
 use crate::process::WatcherStats;
 use api::events::EventType;
+use names::NodeId;
 use node::cluster::{RosterView, Search};
 use node::{cluster, lists};
 use std::collections::BTreeMap;
@@ -13,6 +15,7 @@ use store::StoreStats;
 pub(crate) struct Snapshot {
     pub(crate) cluster: cluster::Stats,
     pub(crate) views: Arc<RosterView>,
+    pub(crate) links: BTreeMap<NodeId, Link>,
     pub(crate) search: Arc<Search>,
     pub(crate) lists: lists::Stats,
     pub(crate) store: StoreStats,
@@ -43,6 +46,7 @@ impl Snapshot {
         Self {
             cluster: cluster::Stats::default(),
             views: Arc::new(views),
+            links: BTreeMap::new(),
             search: Arc::default(),
             lists: lists::Stats::default(),
             store: StoreStats::default(),

@@ -1183,6 +1183,12 @@ export interface components {
              * @description Since when only others reach it; null if this node has a connection to it, or nobody reaches it.
              */
             indirect_since: string | null;
+            /**
+             * Format: int64
+             * @description How many of the packets that this node has sent to it were lost, in percent; null without a connection,
+             *     and while too few were sent.
+             */
+            lost_percent: number | null;
             /** @description Its name. */
             name: string;
             /**

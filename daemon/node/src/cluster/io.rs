@@ -438,6 +438,8 @@ pub struct MemberView {
     pub run: u64,
     /// Since when it is in that state.
     pub since: Wall,
+    /// The round trip to it that was measured last, if it does not answer now and ever has.
+    pub last_round_trip: Option<Duration>,
     /// Whether the link to it is metered, by its end of it or by this node's.
     pub is_metered: bool,
     /// The connection to it that is in use, if any.

@@ -34,6 +34,14 @@ impl Sources<'_> {
         node == self.me || entry.standing != Standing::Forgotten
     }
 
+    /// The round trip to a node that was measured last, in whole milliseconds.
+    fn round_trip(&self, node: NodeId) -> Option<Duration> {
+        let measured = self.swim.round_trip(node);
+        let measured = measured.or_else(|| self.connections.dials.round_trip(node));
+        let whole = |exact: Duration| u64::try_from(exact.as_millis()).unwrap_or(u64::MAX);
+        measured.map(|exact| Duration::from_millis(whole(exact)))
+    }
+
     fn state(&self, node: NodeId, entry: &RosterEntry) -> MemberState {
         if entry.standing == Standing::Left {
             return MemberState::Left;
@@ -158,6 +166,10 @@ impl Viewer {
             state,
             run: entry.run,
             since,
+            last_round_trip: match state {
+                MemberState::Suspect | MemberState::Down => sources.round_trip(node),
+                MemberState::Alive | MemberState::Restarting | MemberState::Left => None,
+            },
             is_metered: sources.roster.is_metered(node),
             conn,
             protocol,
@@ -330,7 +342,7 @@ fn describe(
             (MemberChange::Alive, "restarted".to_owned())
         }
         MemberState::Alive => (MemberChange::Alive, String::new()),
-        MemberState::Suspect => (MemberChange::Suspect, "a probe was not answered".to_owned()),
+        MemberState::Suspect => (MemberChange::Suspect, unanswered(sources.round_trip(node))),
         MemberState::Down if known.state == MemberState::Restarting => {
             (MemberChange::Down, "did not come back in time".to_owned())
         }
@@ -347,6 +359,11 @@ fn describe(
         ),
         MemberState::Left => (MemberChange::Left, String::new()),
     }
+}
+
+fn unanswered(round_trip: Option<Duration>) -> String {
+    let trip = round_trip.map(|far| format!("; its round trip is {} ms", far.as_millis()));
+    format!("a probe was not answered{}", trip.unwrap_or_default())
 }
 
 fn no_answer(silence: Duration) -> String {

@@ -1,6 +1,7 @@
 //! A member that does not answer: which way packets are lost.
 
 use super::super::Finding;
+use crate::link::Link;
 use node::inquiry::Sight;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,6 +18,8 @@ const OUT: &str = "udp out";
 pub(super) struct Silence {
     /// Whether a connection to it stands all the same.
     pub(super) is_connected: bool,
+    /// What is known of the link to it.
+    pub(super) link: Link,
     /// How long ago an attempt of it arrived here that was never finished.
     pub(super) knocked: Option<Duration>,
     /// Members that were asked: how each sees it, and how it sees this node, if it answered them.
@@ -26,9 +29,19 @@ pub(super) struct Silence {
 impl Silence {
     /// What the silence of the member `name` at `theirs` means for this node at `own`.
     pub(super) fn judge(&self, name: &str, theirs: SocketAddr, own: SocketAddr) -> Finding {
-        self.one_way(name, theirs, own)
+        self.slow(name)
+            .or_else(|| self.one_way(name, theirs, own))
             .or_else(|| self.both_ways(name, theirs))
             .unwrap_or_else(|| self.is_down(name, theirs))
+    }
+
+    /// A connection stands, and the link is such that another one may not come to stand in time.
+    fn slow(&self, name: &str) -> Option<Finding> {
+        (self.is_connected && self.link.is_cause()).then(|| {
+            let link = self.link;
+            let what = format!("a new connection got no answer in time; it is the link: {link}");
+            Finding::warning(OUT, name, what, super::LOOK_AT_LINK)
+        })
     }
 
     /// Packets pass in one direction only.
@@ -74,11 +87,19 @@ impl Silence {
 
     /// Nobody who was asked reaches it.
     fn is_down(&self, name: &str, theirs: SocketAddr) -> Finding {
-        let remedy = format!(
-            "see whether its host is up, musterd runs there and UDP {} is open; if it is gone for \
-             good: muster forget {name}",
-            theirs.port()
-        );
+        let remedy = if self.link.is_cause() {
+            format!(
+                "look at the link to it first, which was slow when it last answered ({}); if it is gone \
+                 for good: muster forget {name}",
+                self.link
+            )
+        } else {
+            format!(
+                "see whether its host is up, musterd runs there and UDP {} is open; if it is gone for \
+                 good: muster forget {name}",
+                theirs.port()
+            )
+        };
         if self.told.is_empty() {
             let what = "it does not answer, and no other member can be asked about it";
             return Finding::critical(OUT, name, what, remedy);
@@ -164,6 +185,34 @@ mod tests {
             judged(&old).what.ends_with("n3 reaches it in 0.4 ms"),
             "{:?}",
             judged(&old)
+        );
+    }
+
+    #[test]
+    fn a_link_that_is_slow_is_named_instead_of_a_firewall_or_the_host() {
+        let link = Link {
+            round_trip: Some(Duration::from_millis(640)),
+            lost_percent: Some(5),
+        };
+        let connected = judged(&Silence {
+            is_connected: true,
+            link,
+            ..Silence::default()
+        });
+        assert!(
+            connected
+                .what
+                .ends_with("it is the link: round trip 640 ms, 5 % lost"),
+            "{connected:?}"
+        );
+        let down = judged(&Silence {
+            link,
+            ..Silence::default()
+        });
+        let remedy = down.remedy.unwrap();
+        assert!(
+            remedy.contains("round trip 640 ms") && !remedy.contains("host is up"),
+            "{remedy}"
         );
     }
 

@@ -1,11 +1,14 @@
 //! What needs somebody's attention, and what is to be done about it: judged from numbers alone.
 
 use crate::doctor::{Level, disk, expiry, expiry::Whose, search};
+use crate::link::Link;
 use crate::metrics::Snapshot;
 use crate::service::TcpListening;
 use api::node::{Attention, AttentionSeverity as Severity, ContradictedList, ForkedList};
+use names::{NodeId, NodeName};
 use node::cluster::{MemberState, RosterView, Verdict};
 use node::wire::{Protocol, WriteError};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// When one of 100 syncs takes longer than this, people notice.
@@ -62,7 +65,7 @@ pub(crate) fn judge(
     // That nobody has answered since the start is told with the names of all.
     if !snapshot.search.is_long || snapshot.search.members.is_empty() {
         all.extend(reach(&snapshot.views));
-        all.extend(members(&snapshot.views));
+        all.extend(members(&snapshot.views, &snapshot.links));
     }
     all.extend(unproved(snapshot));
     all.extend(lists(&snapshot.lists));
@@ -196,26 +199,14 @@ fn reach(view: &RosterView) -> Option<Attention> {
     ))
 }
 
-fn members(view: &RosterView) -> Vec<Attention> {
+fn members(view: &RosterView, links: &BTreeMap<NodeId, Link>) -> Vec<Attention> {
     let others = view.expected().filter(|member| member.id != view.me);
     let judged = others.filter_map(|member| {
         let name = &member.profile.name;
+        let slow = links.get(&member.id).filter(|link| link.is_cause());
         match member.state {
-            MemberState::Down => Some(warning(
-                format!("{name} is down"),
-                format!(
-                    "see whether its host and its musterd run; muster doctor tells more; if \
-                    it is gone for good: muster forget {name}"
-                ),
-            )),
-            MemberState::Suspect => Some(warning(
-                format!(
-                    "{name} did not answer a \
-                    probe"
-                ),
-                "nothing yet: within \
-                    seconds it is alive again, or down",
-            )),
+            MemberState::Down => Some(down(name, slow)),
+            MemberState::Suspect => Some(suspect(name, slow)),
             MemberState::Alive => member.indirect.as_ref().map(|indirect| {
                 let by = indirect.by.iter().filter_map(|id| view.member(*id));
                 let by: Vec<&str> = by.map(|member| member.profile.name.as_str()).collect();
@@ -234,6 +225,52 @@ fn members(view: &RosterView) -> Vec<Attention> {
         }
     });
     judged.collect()
+}
+
+/// `slow` is the link to it, if it explains that answers stay away.
+fn down(name: &NodeName, slow: Option<&Link>) -> Attention {
+    match slow {
+        Some(link) => warning(
+            format!("{name} is down; its link was slow when it last answered: {link}"),
+            format!(
+                "look at the link to it first; muster doctor tells more; if it is gone for good: \
+                 muster forget {name}"
+            ),
+        ),
+        None => warning(
+            format!("{name} is down"),
+            format!(
+                "see whether its host and its musterd run; muster doctor tells more; if it is gone \
+                 for good: muster forget {name}"
+            ),
+        ),
+    }
+}
+
+fn suspect(name: &NodeName, slow: Option<&Link>) -> Attention {
+    match slow {
+        Some(link) => warning(
+            format!("{name} did not answer a probe, by its link: {link}"),
+            "nothing here: it has the time that its link needs, then it is alive again, or down",
+        ),
+        None => warning(
+            format!("{name} did not answer a probe"),
+            "nothing yet: within seconds it is alive again, or down",
+        ),
+    }
+}
+
+/// The links that explain why probes of this node are not answered, the worst first; at most three.
+fn slow_links(snapshot: &Snapshot) -> Vec<String> {
+    let view = &snapshot.views;
+    let all = view.members.iter().filter_map(|member| {
+        let link = snapshot.links.get(&member.id)?;
+        link.is_cause().then_some((link, &member.profile.name))
+    });
+    let mut slow: Vec<_> = all.collect();
+    slow.sort_by_key(|(link, _)| std::cmp::Reverse((link.lost_percent, link.round_trip)));
+    let told = slow.into_iter().take(3);
+    told.map(|(link, name)| format!("{name}: {link}")).collect()
 }
 
 /// Members that are believed without proofs.
@@ -406,18 +443,30 @@ fn processes(snapshot: &Snapshot) -> Vec<Attention> {
         ));
     }
     if snapshot.cluster.health >= POOR_HEALTH {
-        found.push(warning(
-            "this node's own probes fail one after the other",
-            if snapshot.cluster.is_starved {
-                "this daemon was stopped, or got no time, within the last minute: see whether this host \
-                is overloaded"
-            } else {
-                "this daemon got its time, so look at the network: muster doctor names the round trip to \
-                each member and what is lost on the way"
-            },
-        ));
+        found.push(unanswered(snapshot));
     }
     found
+}
+
+/// Many probes of this node's own are not answered.
+fn unanswered(snapshot: &Snapshot) -> Attention {
+    let what = "this node's own probes fail one after the other";
+    let slow = slow_links(snapshot);
+    if snapshot.cluster.is_starved {
+        let remedy = "this daemon was stopped, or got no time, within the last minute: see whether \
+            this host is overloaded";
+        return warning(what, remedy);
+    }
+    if slow.is_empty() {
+        let remedy = "this daemon got its time, so look at the network: muster doctor names the round \
+            trip to each member and what is lost on the way";
+        return warning(what, remedy);
+    }
+    warning(
+        format!("{what}, by their links: {}", slow.join("; ")),
+        "this daemon got its time, so look at the network there: muster doctor names the round trip to \
+         each member and what is lost on the way",
+    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 use super::*;
 use crdt::roster::Profile;
-use names::{NodeId, NodeName};
 use node::cluster::MemberView;
 use node::time::Wall;
 use std::sync::Arc;
@@ -24,6 +23,7 @@ fn member(id: u8, state: MemberState) -> MemberView {
         run: 1,
         since: Wall(0),
         is_metered: false,
+        last_round_trip: None,
         conn: None,
         protocol: None,
         indirect: None,
@@ -292,6 +292,41 @@ fn a_host_is_called_overloaded_only_if_its_daemon_got_no_time() {
         assert_eq!(remedy.contains("overloaded"), is_starved, "{remedy}");
         assert_eq!(remedy.contains("muster doctor"), !is_starved, "{remedy}");
     }
+}
+
+#[test]
+fn a_slow_link_is_named_as_the_cause() {
+    let slow = Link {
+        round_trip: Some(Duration::from_millis(640)),
+        lost_percent: Some(5),
+    };
+    let told = |state, is_slow: bool| {
+        let judged = judged(|s| {
+            let members = vec![member(1, MemberState::Alive), member(2, state)];
+            s.views = Arc::new(RosterView {
+                members,
+                ..(*s.views).clone()
+            });
+            let link = if is_slow { slow } else { Link::default() };
+            s.links = [(NodeId([2; 16]), link)].into_iter().collect();
+        });
+        let [one] = &judged[..] else {
+            panic!("{judged:?}")
+        };
+        format!("{}: {}", one.what, one.remedy)
+    };
+    for state in [MemberState::Suspect, MemberState::Down] {
+        let (well, ill) = (told(state, false), told(state, true));
+        assert!(!well.contains("link"), "{well}");
+        assert!(ill.contains("round trip 640 ms, 5 % lost"), "{ill}");
+        assert!(!ill.contains("host"), "{ill}");
+    }
+    let probes = judged(|s| {
+        s.cluster.health = POOR_HEALTH;
+        s.links = [(NodeId([2; 16]), slow)].into_iter().collect();
+    });
+    let named = "by their links: n2: round trip 640 ms, 5 % lost";
+    assert!(probes[0].what.ends_with(named), "{probes:?}");
 }
 
 #[test]
