@@ -9,7 +9,7 @@ use crate::dial::{leaf_of, peer_of};
 use crate::endpoint::{self, Core};
 use crate::event::PeerName;
 use crate::fault::canonical;
-use crate::inquiry::{self, Inquiry, InquiryError, MAX_ANSWER_BYTES};
+use crate::inquiry::{self, Inquiry, InquiryError, MAX_ANSWER_BYTES, in_time};
 use crate::tls::About;
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -62,11 +62,12 @@ pub(crate) async fn serve(core: Arc<Core>, quic: quinn::Connection) {
     let Some(applications) = core.applications() else {
         return quic.close(0_u8.into(), b"nobody can join here now");
     };
-    let Ok(Ok((send, recv))) = timeout(REQUEST_LIMIT, quic.accept_bi()).await else {
+    let Ok(Ok((send, recv))) = timeout(in_time(REQUEST_LIMIT, quic.rtt()), quic.accept_bi()).await
+    else {
         return quic.close(0_u8.into(), b"no request has come");
     };
     let answering = answer(&core, &quic, &applications, send, recv);
-    match timeout(LIMIT, answering).await {
+    match timeout(in_time(LIMIT, quic.rtt()), answering).await {
         Ok(()) => quic.close(0_u8.into(), b""),
         Err(_) => quic.close(0_u8.into(), b"joining took too long"),
     }
@@ -84,7 +85,7 @@ async fn answer(
             // The other end may have gone meanwhile.
             let _ = send.write_all(&bytes).await;
             let _ = send.finish();
-            let _ = timeout(FAREWELL, send.stopped()).await;
+            let _ = timeout(in_time(FAREWELL, quic.rtt()), send.stopped()).await;
         }
         None => drop(send.reset(0_u8.into())),
     }
@@ -96,7 +97,8 @@ async fn find_answer(
     applications: &mpsc::Sender<Applicant>,
     mut recv: quinn::RecvStream,
 ) -> Option<Bytes> {
-    let read = timeout(REQUEST_LIMIT, recv.read_to_end(MAX_REQUEST_BYTES));
+    let limit = in_time(REQUEST_LIMIT, quic.rtt());
+    let read = timeout(limit, recv.read_to_end(MAX_REQUEST_BYTES));
     let bytes = read.await.ok()?.ok()?;
     let (reply, answered) = oneshot::channel();
     let applicant = Applicant {

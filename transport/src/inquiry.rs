@@ -34,6 +34,10 @@ const MAX_OPEN: u32 = 4;
 pub(crate) const MAX_INQUIRIES: usize = 16;
 /// How long an inquiry may last on the side that answers.
 const LIMIT: Duration = Duration::from_secs(15);
+/// By how many round trips whatever takes a question and its answer may last longer on a link that is far.
+const ROUND_TRIPS: u32 = 4;
+/// No link is taken to be farther.
+const FARTHEST: Duration = Duration::from_secs(15);
 /// How many addresses of failed handshakes are kept.
 const MAX_KNOCKS: usize = 256;
 
@@ -70,6 +74,11 @@ impl From<Failure> for InquiryError {
     }
 }
 
+/// How long something may take over a link of that round trip: `least` on one that is near.
+pub(crate) fn in_time(least: Duration, round_trip: Duration) -> Duration {
+    least + round_trip.min(FARTHEST) * ROUND_TRIPS
+}
+
 fn broken(error: impl std::fmt::Display) -> InquiryError {
     InquiryError {
         kind: DialErrorKind::Unreachable,
@@ -91,16 +100,16 @@ pub struct Inquiry {
 }
 
 impl Inquiry {
-    /// Asks; gives the answer and how long it took.
+    /// Asks; gives the answer and how long it took. `least` is the time that it has on a near link.
     ///
     /// # Errors
     /// The connection broke, or there is no answer within the time.
     pub async fn ask(
         &self,
         question: &[u8],
-        limit: Duration,
+        least: Duration,
     ) -> Result<(Bytes, Duration), InquiryError> {
-        let asked = Instant::now();
+        let (asked, limit) = (Instant::now(), in_time(least, self.quic.rtt()));
         let exchange = async {
             let (mut send, mut recv) = self.quic.open_bi().await.map_err(broken)?;
             send.write_all(question).await.map_err(broken)?;
@@ -136,7 +145,7 @@ pub(crate) async fn begin(
     let connecting = endpoint
         .connect_with(config, address, crate::dial::SERVER_NAME)
         .map_err(broken)?;
-    let limit = core.settings.inquiry_limit;
+    let limit = in_time(core.settings.inquiry_limit, core.round_trip(expect));
     let connected = timeout(limit, connecting).await;
     let quic =
         connected.map_err(|_| broken(format!("no answer within {} s", limit.as_secs_f32())))?;
@@ -188,7 +197,7 @@ pub(crate) async fn serve(core: Arc<Core>, quic: quinn::Connection, peer: PeerNa
             tokio::spawn(answer(questions, peer.clone(), send, recv));
         }
     };
-    if timeout(LIMIT, serving).await.is_err() {
+    if timeout(in_time(LIMIT, quic.rtt()), serving).await.is_err() {
         quic.close(0_u8.into(), b"the inquiry took too long");
     }
 }
@@ -285,6 +294,14 @@ impl endpoint::Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_far_has_four_round_trips_more() {
+        let (second, far) = (Duration::from_secs(1), Duration::from_millis(1_500));
+        assert_eq!(in_time(second, Duration::ZERO), second);
+        assert_eq!(in_time(second, far), Duration::from_secs(7));
+        assert_eq!(in_time(second, Duration::MAX), second + FARTHEST * 4);
+    }
 
     #[test]
     fn as_many_addresses_are_kept_as_there_is_room_for() {

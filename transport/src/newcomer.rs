@@ -3,7 +3,7 @@
 
 use crate::admission::exporter;
 use crate::dial::SERVER_NAME;
-use crate::inquiry::MAX_ANSWER_BYTES;
+use crate::inquiry::{MAX_ANSWER_BYTES, in_time};
 use crate::refusal::{DialErrorKind, Failure, Verdict};
 use crate::tls::tls12_is_not_offered;
 use bytes::Bytes;
@@ -24,8 +24,8 @@ use tokio::time::timeout;
 
 /// How many of a name's addresses are tried.
 const MAX_ADDRESSES: usize = 4;
-/// How long one address may take to answer.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(4);
+/// How long one address may take to answer: how far it is is not known yet.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How long the connection may be silent.
 const IDLE: Duration = Duration::from_secs(30);
 /// How long the other end may take to hear that it is over.
@@ -137,11 +137,12 @@ impl Newcomer {
         })
     }
 
-    /// Asks, once.
+    /// Asks, once. `least` is the time that the answer has on a near link.
     ///
     /// # Errors
     /// The connection broke, or there is no answer within the time.
-    pub async fn ask(&self, request: &[u8], limit: Duration) -> Result<Bytes, NewcomerError> {
+    pub async fn ask(&self, request: &[u8], least: Duration) -> Result<Bytes, NewcomerError> {
+        let limit = in_time(least, self.quic.rtt());
         let exchange = async {
             let (mut send, mut recv) = self.quic.open_bi().await.map_err(broken)?;
             send.write_all(request).await.map_err(broken)?;

@@ -273,6 +273,11 @@ impl Clients {
         self.excused.contains(&hash) || anew.copied().any(|hash| self.is_excused(hash))
     }
 
+    /// Whether its node has said that a change has left its list, be it from a disk that was restored since.
+    pub fn has_left(&self, hash: ChangeHash) -> bool {
+        self.anew.contains_key(&hash)
+    }
+
     /// A host says what has left a list, and what it has written anew of its own.
     pub fn moved(&mut self, left: &Left) {
         let own = left.changes.iter().filter(|gone| gone.is_own);

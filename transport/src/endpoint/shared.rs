@@ -201,6 +201,14 @@ impl Core {
         self.registry.lock().get(conn)
     }
 
+    /// The round trip to a peer, by the connections that stand; nothing without one.
+    pub(crate) fn round_trip(&self, peer: [u8; 16]) -> Duration {
+        let links = self.registry.lock().all();
+        let to_peer = links.iter().filter(|link| link.peer.id == peer);
+        let round_trips = to_peer.map(|link| link.quic.rtt());
+        round_trips.min().unwrap_or_default()
+    }
+
     pub(super) fn close(&self) {
         self.outboxes.lock().take();
         self.quic.close(CloseCode::Shutdown.into(), SHUTDOWN);

@@ -139,7 +139,8 @@ fn is_written_anew(
     (request, hash): (&Request, ChangeHash),
     (image, there): (&Image, &BTreeSet<u64>),
 ) -> bool {
-    let is_moved = is_aside(&world.hosts[request.host].disk.image, &hash);
+    let is_moved = is_aside(&world.hosts[request.host].disk.image, &hash)
+        || world.hosts[request.host].restored && world.clients.has_left(hash);
     let is_idle = || world.clients.is_idle(hash) && is_known(world, request, image);
     is_moved && there.contains(&request.number)
         || is_idle()
