@@ -47,7 +47,7 @@ mod worked;
 mod written;
 
 use super::edge::Edge;
-use super::event::{Event, NamedVector, Received};
+use super::event::{Event, NamedVector, Newness, Received};
 use super::io::{Refusal, Settings, Stats};
 use super::job::{Job, Look};
 use crate::wire::{Protocol, RequestId, WriteError};
@@ -171,6 +171,14 @@ impl Documents {
             || self.commits.any(list)
             || self.incoming.waited_for(list).is_some()
             || self.resident.place(list) != Place::Absent
+    }
+
+    /// How new a list is, as far as this node knows: by when it was used last.
+    pub(super) fn newness(&self, list: ListId) -> Newness {
+        if !self.is_known(list) {
+            return Newness::UNKNOWN;
+        }
+        self.resident.used(list).map_or(Newness::OLD, Newness)
     }
 
     /// Why the disk takes no writes now. What it has is not known for sure then.

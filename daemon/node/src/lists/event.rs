@@ -202,3 +202,13 @@ pub(super) struct Received {
     /// Whether some of them are in the document already.
     pub(super) some_known: bool,
 }
+
+/// When a list was used last, for the order of repairs: a larger one is newer. A list of which nothing is
+/// here at all is the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Newness(pub(super) u64);
+
+impl Newness {
+    pub(super) const UNKNOWN: Self = Self(u64::MAX);
+    pub(super) const OLD: Self = Self(0);
+}

@@ -9,7 +9,7 @@
 //! | `outbox`, `assemblies` | new changes for the peers; large ones of theirs, in parts |
 //! | `rounds`, `fresh`, `to_wake` | comparisons of all lists, under way and urgent |
 //! | `flows` | how fast each peer's link is, as its answers have shown |
-//! | `differing`, `pulls` | lists that differed once; repairs under way, and waiting |
+//! | `differing`, `pulls` | lists that differed once; repairs under way, and waiting (`queue`) |
 //! | `reached` | how far comparing a list part by part has come |
 //! | `vectors`, `serving` | what waits for a vector; peers for which changes are being read |
 //! | `forks` | lists of which a peer has another branch |
@@ -39,6 +39,7 @@ mod outbox;
 mod owning;
 mod peers;
 mod pulls;
+mod queue;
 mod reached;
 mod repair;
 mod replicas;

@@ -78,6 +78,12 @@ impl Resident {
         }
     }
 
+    /// When a document in memory was used last: a larger number is later.
+    pub(super) fn used(&self, list: ListId) -> Option<u64> {
+        let slot = self.slots.get(&list)?;
+        Some(slot.age.saturating_add(1).min(self.next_age))
+    }
+
     pub(super) fn get(&self, list: ListId) -> Option<&Document> {
         self.slots.get(&list)?.document.as_deref()
     }

@@ -10,7 +10,9 @@
 //! A peer that does not answer for a list comes last among those that have it.
 
 use super::flow::Flows;
+use super::queue::Queue;
 use super::reached::Reached;
+use crate::lists::event::Newness;
 use crate::lists::wire::{CHUNK_BYTES, Tail};
 use crate::time::Instant;
 use crdt::list::MAX_CHANGE_BYTES;
@@ -138,7 +140,7 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 pub(super) struct Pulls {
     active: BTreeMap<ListId, Pull>,
-    queued: BTreeMap<NodeId, BTreeSet<ListId>>,
+    queued: BTreeMap<NodeId, Queue>,
     cooling: BTreeMap<(NodeId, ListId), Instant>,
     silent: BTreeMap<(NodeId, ListId), Instant>,
     reached: Reached,
@@ -146,8 +148,8 @@ pub(super) struct Pulls {
 }
 
 impl Pulls {
-    /// Puts a list in line. False if that peer's line is full.
-    pub(super) fn queue(&mut self, peer: NodeId, list: ListId) -> bool {
+    /// Puts a list in line, behind those that are newer. False if that peer's line is full.
+    pub(super) fn queue(&mut self, peer: NodeId, list: ListId, newness: Newness) -> bool {
         if self.cooling.contains_key(&(peer, list))
             || self.active.get(&list).is_some_and(|pull| pull.peer == peer)
         {
@@ -159,10 +161,10 @@ impl Pulls {
             self.active.remove(&list);
         }
         let queue = self.queued.entry(peer).or_default();
-        if queue.len() >= MAX_QUEUED && !queue.contains(&list) {
+        if queue.len() >= MAX_QUEUED && !queue.contains(list) {
             return false;
         }
-        queue.insert(list);
+        queue.insert(list, newness);
         true
     }
 
@@ -171,21 +173,9 @@ impl Pulls {
         if self.active.len() >= MAX_ACTIVE {
             return None;
         }
-        let open = self
-            .queued
-            .iter()
-            .filter(|(peer, _)| self.has_credit(**peer, flows));
-        let ready = open.flat_map(|(peer, lists)| lists.iter().map(|list| (*peer, *list)));
-        let mut ready = ready.filter(|(_, list)| !self.active.contains_key(list));
-        let is_silent = |key: &(NodeId, ListId)| self.silent.contains_key(key);
-        let first = ready.next()?;
-        let (peer, list) = if is_silent(&first) {
-            ready.find(|key| !is_silent(key)).unwrap_or(first)
-        } else {
-            first
-        };
+        let (peer, list) = self.first_ready(flows)?;
         let queue = self.queued.get_mut(&peer)?;
-        queue.remove(&list);
+        queue.remove(list);
         if queue.is_empty() {
             self.queued.remove(&peer);
         }
@@ -195,6 +185,21 @@ impl Pulls {
         self.active
             .insert(list, Pull::begin(peer, walk, now, least_claim(peer, flows)));
         Some((peer, list))
+    }
+
+    /// The first list in line that can be repaired; those with peers that were silent about it come last.
+    fn first_ready(&self, flows: &Flows) -> Option<(NodeId, ListId)> {
+        let queued = self.queued.iter();
+        let open = queued.filter(|(peer, _)| self.has_credit(**peer, flows));
+        let ready = open.flat_map(|(peer, lists)| lists.iter().map(|list| (*peer, list)));
+        let mut ready = ready.filter(|(_, list)| !self.active.contains_key(list));
+        let is_silent = |key: &(NodeId, ListId)| self.silent.contains_key(key);
+        let first = ready.next()?;
+        if is_silent(&first) {
+            Some(ready.find(|key| !is_silent(key)).unwrap_or(first))
+        } else {
+            Some(first)
+        }
     }
 
     /// Our vector is known: the part of it to ask that peer about, and for how many bytes.
@@ -404,7 +409,7 @@ impl Pulls {
 
     /// How many lists are under way or waiting with that peer.
     fn lists_of(&self, peer: NodeId) -> usize {
-        self.queued.get(&peer).map_or(0, BTreeSet::len)
+        self.queued.get(&peer).map_or(0, Queue::len)
             + self
                 .active
                 .values()

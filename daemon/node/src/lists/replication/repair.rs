@@ -39,7 +39,7 @@ impl Replication {
         list: ListId,
     ) -> bool {
         let possible = !documents.is_quarantined(list) && self.peers.conn_of(peer).is_some();
-        !possible || self.pulls.queue(peer, list)
+        !possible || self.pulls.queue(peer, list, documents.newness(list))
     }
 
     /// Begins with the repairs for which there is room.

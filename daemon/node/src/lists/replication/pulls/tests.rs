@@ -25,7 +25,7 @@ fn vector(actors: u8) -> VersionVector {
 /// A repair that has begun with that peer.
 fn begun(peer: NodeId) -> Pulls {
     let mut pulls = Pulls::default();
-    assert!(pulls.queue(peer, LIST));
+    assert!(pulls.queue(peer, LIST, Newness::OLD));
     assert_eq!(pulls.next(at(0), &Flows::default()), Some((peer, LIST)));
     pulls
 }
@@ -105,7 +105,7 @@ fn a_repair_that_broke_off_is_taken_up_where_it_was() {
     assert_eq!(answer(&mut pulls, Tail::End), Step::Look(PEERS[0]));
     assert_eq!(ask(&mut pulls, &ours), (3, 4));
     pulls.gone(at(0), PEERS[0]);
-    assert!(pulls.queue(PEERS[0], LIST));
+    assert!(pulls.queue(PEERS[0], LIST, Newness::OLD));
     assert_eq!(pulls.next(at(0), &Flows::default()), Some((PEERS[0], LIST)));
     let mut asked = Vec::new();
     loop {
@@ -149,7 +149,7 @@ fn who_did_not_answer_is_asked_last() {
     ask(&mut pulls, &vector(1));
     assert_eq!(pulls.expire(at(4_999), &mut Flows::default()), 0);
     assert_eq!(pulls.expire(at(LATE_MS), &mut Flows::default()), 1);
-    let all = PEERS.map(|peer| pulls.queue(peer, LIST));
+    let all = PEERS.map(|peer| pulls.queue(peer, LIST, Newness::OLD));
     assert_eq!(all, [true; 2]);
     assert_eq!(
         pulls.next(at(LATE_MS), &Flows::default()),
@@ -162,13 +162,13 @@ fn a_repair_with_who_did_not_answer_makes_way_for_another_one() {
     let mut pulls = begun(PEERS[0]);
     ask(&mut pulls, &vector(1));
     pulls.expire(at(LATE_MS), &mut Flows::default());
-    pulls.queue(PEERS[0], LIST);
+    pulls.queue(PEERS[0], LIST, Newness::OLD);
     assert_eq!(
         pulls.next(at(LATE_MS), &Flows::default()),
         Some((PEERS[0], LIST)),
         "there is no other one"
     );
-    pulls.queue(PEERS[1], LIST);
+    pulls.queue(PEERS[1], LIST, Newness::OLD);
     assert_eq!(
         pulls.next(at(LATE_MS), &Flows::default()),
         Some((PEERS[1], LIST))
@@ -180,13 +180,13 @@ fn who_answers_is_asked_as_any_other() {
     let mut pulls = begun(PEERS[0]);
     ask(&mut pulls, &vector(1));
     pulls.expire(at(LATE_MS), &mut Flows::default());
-    pulls.queue(PEERS[0], LIST);
+    pulls.queue(PEERS[0], LIST, Newness::OLD);
     pulls.next(at(LATE_MS), &Flows::default());
     ask(&mut pulls, &vector(1));
     let answered = pulls.answered(at(LATE_MS), (PEERS[0], LIST), &[], Tail::End);
     assert_eq!(answered, Ok(()));
     assert_eq!(pulls.all_committed(at(LATE_MS), LIST), Step::Over);
-    let all = PEERS.map(|peer| pulls.queue(peer, LIST));
+    let all = PEERS.map(|peer| pulls.queue(peer, LIST, Newness::OLD));
     assert_eq!(all, [true; 2]);
     assert_eq!(
         pulls.next(at(LATE_MS), &Flows::default()),
@@ -199,7 +199,7 @@ fn who_goes_without_an_answer_and_comes_back_is_asked_last() {
     let mut pulls = begun(PEERS[0]);
     ask(&mut pulls, &vector(1));
     pulls.gone(at(100), PEERS[0]);
-    let all = PEERS.map(|peer| pulls.queue(peer, LIST));
+    let all = PEERS.map(|peer| pulls.queue(peer, LIST, Newness::OLD));
     assert_eq!(all, [true; 2]);
     assert_eq!(
         pulls.next(at(200), &Flows::default()),
@@ -229,7 +229,7 @@ fn a_question_was_lost_if_a_much_later_one_is_answered() {
     let before = far().limit(PEERS[0], STALL, 64 << 10);
     let limit = flows.limit(PEERS[0], STALL, 64 << 10);
     assert_eq!(limit, before, "the link is no slower for that");
-    let all = PEERS.map(|peer| pulls.queue(peer, LIST));
+    let all = PEERS.map(|peer| pulls.queue(peer, LIST, Newness::OLD));
     assert_eq!(all, [true; 2]);
     assert_eq!(pulls.next(at(5_000), &flows), Some((PEERS[1], LIST)));
 }
@@ -252,4 +252,22 @@ fn an_answer_that_goes_on_is_not_lost() {
     assert_eq!(answered, Ok(()));
     pulls.overtaken(PEERS[0], at(4_400));
     assert_eq!(pulls.expire(at(9_400), &mut far()), 0);
+}
+
+#[test]
+fn the_newest_list_is_repaired_first() {
+    let [old, newer, newest] = [1, 2, 3].map(|number| ListId([number; 16]));
+    let mut pulls = Pulls::default();
+    for (list, newness) in [
+        (old, Newness::OLD),
+        (newest, Newness::UNKNOWN),
+        (newer, Newness(5)),
+    ] {
+        assert!(pulls.queue(PEERS[0], list, newness));
+    }
+    let mut next = || pulls.next(at(0), &Flows::default()).map(|(_, list)| list);
+    assert_eq!(
+        [next(), next(), next()],
+        [Some(newest), Some(newer), Some(old)]
+    );
 }
