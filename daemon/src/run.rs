@@ -171,7 +171,8 @@ impl Node {
             self.cluster_settings(capacity)?,
             wires,
         )?;
-        let workers = self.start_workers(workers, &identities, (&endpoint, &events, &changes))?;
+        let workers =
+            self.start_workers(workers, &identities, (&inbox, &endpoint, &events, &changes))?;
         let (advertised, cluster) = (self.advertised.clone(), inbox.clone());
         advertised.follow(endpoint.local_addr(), move |to| cluster.moved(to))?;
         let trouble = watch_store(noticed, workers.clone());
@@ -380,7 +381,8 @@ impl Node {
         &mut self,
         workers: Vec<(ListsInbox, lists::Inputs)>,
         identities: &Identities,
-        (endpoint, events, changes): (
+        (cluster, endpoint, events, changes): (
+            &cluster::Inbox,
             &transport::Endpoint,
             &EventLog,
             &broadcast::Sender<Arc<node::lists::Change>>,
@@ -426,6 +428,7 @@ impl Node {
             };
             let wires = lists::Wires {
                 inbox: inbox.clone(),
+                cluster: cluster.clone(),
                 store: self.store.clone(),
                 epoch: self.recovered.epoch,
                 endpoint: endpoint.clone(),

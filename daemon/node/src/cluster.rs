@@ -17,6 +17,7 @@
 
 mod apart;
 pub mod ask;
+mod breaches;
 mod bundle;
 mod command;
 mod connections;
@@ -249,6 +250,7 @@ impl Machine for Cluster {
             Input::Message { conn, bytes } => self.message(conn, &bytes),
             Input::Datagram { conn, bytes } => self.datagram(conn, &bytes),
             Input::Closed { conn } => self.closed(conn),
+            Input::Breach { conn, reason } => self.breach(conn, reason),
             Input::Written { id, result } => self.written(id, result),
             Input::Moved { address } => self.moved(address),
             Input::Recertified => self.recertified(),
@@ -298,6 +300,7 @@ impl Cluster {
 
     /// This node's line carries its new certificate from now on, and other authorities may count.
     fn recertified(&mut self) {
+        self.connections.breaches.forget_all();
         if self.phase == Phase::Up {
             self.roster
                 .speak(self.roster.run(self.me.id), Standing::Member);

@@ -1,5 +1,6 @@
 //! A member that writes what makes a list unusable, or takes more than its share.
 
+use crate::fleet::eventually;
 use crate::registry::{Sleeper, register};
 use crate::rogue::changes::{self, History};
 use crate::rogue::wire::{Cluster, Identity, Lists, Member, Registry};
@@ -75,11 +76,19 @@ async fn who_spoils_a_list_is_cut_off_and_the_list_goes_on() -> anyhow::Result<(
     for node in ["n1", "n2", "n3"] {
         rogue.closed.clear();
         rogue.say_of_lists(&rogue.to(node), &spoiler)?;
-        // The node may dial the rogue again at once: that it has closed the connection is what counts.
         let was_cut_off = |reason: &String| reason.contains("a bound of the protocol");
         rogue
             .until("cut off", |rogue| rogue.closed.iter().any(was_cut_off))
             .await?;
+    }
+    for node in &scene.fleet.nodes {
+        eventually("who was cut off is named", async || {
+            let status = node.get("/v1/status").await?;
+            let attention = status.json()["attention"].to_string();
+            ensure!(attention.contains("has cut mallory1 off"), "{attention}");
+            Ok(())
+        })
+        .await?;
     }
     drop(rogue);
     scene.stands().await

@@ -101,6 +101,13 @@ pub enum Input {
         /// The connection.
         conn: ConnId,
     },
+    /// Another machine of this node has seen a peer break the protocol: it is to be cut off.
+    Breach {
+        /// Where it did.
+        conn: ConnId,
+        /// How.
+        reason: CloseReason,
+    },
     /// A write was committed, or failed.
     Written {
         /// The id of the write, from [`Output::Write`].
@@ -442,6 +449,8 @@ pub struct MemberView {
     pub protocol: Option<Protocol>,
     /// Since when it is reached by others alone, if it is.
     pub indirect: Option<Indirect>,
+    /// How it has broken the protocol of late, for which this node has cut it off.
+    pub breach: Option<CloseReason>,
 }
 
 /// Plain numbers for metrics and for the simulator's checks; counters run from the start of the

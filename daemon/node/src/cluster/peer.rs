@@ -32,6 +32,10 @@ impl Cluster {
         if self.roster.is_revoked(peer.id) {
             return self.edge.close(conn, CloseReason::Revoked);
         }
+        let now = self.edge.instant();
+        if let Some(reason) = self.connections.breaches.is_cut_off(now, peer.id) {
+            return self.edge.close(conn, reason);
+        }
         if peer.role == Role::Observer && protocol < Protocol::PROVED {
             // In protocol 1 nobody could tell it from a member.
             return self.edge.close(conn, CloseReason::Malformed);
@@ -200,7 +204,27 @@ impl Cluster {
     pub(super) fn malformed(&mut self, conn: ConnId, error: &Malformed) {
         tracing::warn!(conn = conn.0, %error, "a peer breaks the protocol");
         self.edge.stats.malformed += 1;
-        self.close(conn, CloseReason::Malformed);
+        self.breach(conn, CloseReason::Malformed);
+    }
+
+    /// A peer has broken the protocol: it is cut off, for longer each time.
+    pub(super) fn breach(&mut self, conn: ConnId, reason: CloseReason) {
+        let Some(connection) = self.connections.get(conn) else {
+            return self.edge.close(conn, reason);
+        };
+        let peer = connection.peer.clone();
+        let now = self.edge.instant();
+        let pause = self.connections.breaches.note(now, peer.id, reason);
+        tracing::warn!(
+            peer = %peer.name,
+            reason = reason.as_str(),
+            seconds = pause.as_secs(),
+            "a peer that broke the protocol is cut off"
+        );
+        let conns: Vec<ConnId> = self.connections.of(peer.id).map(|(conn, _)| conn).collect();
+        for conn in conns {
+            self.close(conn, reason);
+        }
     }
 
     pub(super) fn close(&mut self, conn: ConnId, reason: CloseReason) {

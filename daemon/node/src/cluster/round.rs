@@ -87,7 +87,8 @@ impl Cluster {
         self.dial_missing();
         self.measure_links();
         self.look_around();
-        self.changed |= self.viewer.looks_again();
+        let now = self.edge.instant();
+        self.changed |= self.viewer.looks_again() | self.connections.breaches.forgive(now);
         self.notify_suspects();
         self.contradict();
         self.refused.clear();

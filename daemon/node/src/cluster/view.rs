@@ -161,6 +161,7 @@ impl Viewer {
             conn,
             protocol,
             indirect,
+            breach: sources.connections.breaches.last(node),
         }
     }
 

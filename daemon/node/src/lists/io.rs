@@ -171,8 +171,8 @@ pub enum Output {
         /// Its bytes, at most 1 MiB.
         bytes: Bytes,
     },
-    /// Close a connection whose peer breaks the protocol.
-    Close {
+    /// A peer breaks the protocol: the cluster machine is to cut it off.
+    Breach {
         /// The connection.
         conn: ConnId,
         /// What the peer is told.

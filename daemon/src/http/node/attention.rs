@@ -64,6 +64,7 @@ pub(crate) fn judge(
         all.extend(reach(&snapshot.views));
         all.extend(members(&snapshot.views));
     }
+    all.extend(breaches(&snapshot.views));
     all.extend(unproved(snapshot));
     all.extend(lists(&snapshot.lists));
     all.extend(certificates(snapshot, now_s));
@@ -232,6 +233,28 @@ fn members(view: &RosterView) -> Vec<Attention> {
             }),
             MemberState::Restarting | MemberState::Left => None,
         }
+    });
+    judged.collect()
+}
+
+/// Members that this node has cut off.
+fn breaches(view: &RosterView) -> Vec<Attention> {
+    let broken = view
+        .members
+        .iter()
+        .filter_map(|member| Some((&member.profile.name, member.breach?)));
+    let judged = broken.map(|(name, reason)| {
+        warning(
+            format!(
+                "this node has cut {name} off, which broke the protocol: {}",
+                reason.as_str()
+            ),
+            format!(
+                "see whether {name} runs a version that goes with this one, and the log here \
+                    (journalctl -u muster -p warning); if its host is not yours any more: muster \
+                    revoke {name}"
+            ),
+        )
     });
     judged.collect()
 }

@@ -121,7 +121,7 @@ pub(crate) fn make(
         seq,
         start_op: NonZeroU64::new(start_op).context("operations begin at 1")?,
         time: 1_700_000_000,
-        message: Some("mallory@mallory".to_owned()),
+        message: Some("mallory@mallory1".to_owned()),
         deps: above
             .iter()
             .map(|hash| automerge::ChangeHash(*hash))
