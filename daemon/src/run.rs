@@ -411,6 +411,8 @@ impl Node {
                     .collect(),
                 compares_numbers: Protocol::spoken(self.config.cluster.accept_v1)
                     .any(|spoken| spoken < Protocol::PROVED),
+                takes_unsigned: self.config.cluster.accept_unsigned
+                    || Protocol::is_v1_spoken(self.config.cluster.accept_v1),
                 quarantined: self
                     .recovered
                     .quarantined

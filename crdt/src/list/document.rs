@@ -22,6 +22,9 @@ const BASE_BYTES: usize = 16 << 10;
 const OPERATION_BYTES: usize = 24;
 /// About what a change takes, in Automerge's graph and in ours, in bytes.
 const CHANGE_BYTES: usize = 280;
+/// Automerge keeps a clock with each 16th change, which has 4 bytes for each actor.
+const CHANGES_PER_CLOCK: usize = 16;
+const CLOCK_BYTES: usize = 4;
 /// So many changes are remembered that depend on some that are left out.
 const MAX_ASIDE: usize = 10_000;
 /// About what the index takes for an entry, in bytes.
@@ -455,6 +458,10 @@ impl Document {
             (operations, OPERATION_BYTES),
             (self.authorship.len(), CHANGE_BYTES),
             (self.index.len(), ENTRY_BYTES),
+            (
+                self.authorship.len() / CHANGES_PER_CLOCK,
+                self.vector.len() * CLOCK_BYTES,
+            ),
             (self.content, 1),
         ];
         parts.iter().fold(BASE_BYTES, |sum, (count, bytes)| {

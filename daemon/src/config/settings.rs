@@ -207,6 +207,13 @@ settings! {
                 again when all are upgraded.",
             default: Default::Text("false"),
         }
+        accept_unsigned: bool, Kind::Switch, "true|false", Reader::switch,
+            "Take changes of lists by authors for whom no node has signed" => {
+            more: "Programs that speak protocol 1 only did not sign: in a cluster that was upgraded \
+                from them, a node that joins later needs this to have the lists that are older. \
+                Without it a member can bring no more authors into a list than it signs for.",
+            default: Default::Text("false"),
+        }
     }
     tls Tls "Who this node is: files in PEM, made by \"muster pki\". They are read anew at a \
         reload, even if no key has changed. $CREDENTIALS_DIRECTORY at the begin of a path is \

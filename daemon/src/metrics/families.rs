@@ -244,6 +244,11 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
         |s| s.lists.changes_forked,
     ),
     (
+        "muster_lists_unsigned_changes_total",
+        "Changes received and not taken, since no node has signed that their author is its own",
+        |s| s.lists.changes_unsigned,
+    ),
+    (
         "muster_lists_left_out_changes_total",
         "Changes that were moved out of lists, since another branch stays",
         |s| s.lists.changes_left_out,

@@ -1,6 +1,7 @@
 //! A member with a valid certificate that keeps to the protocol only as far as it likes. It speaks
 //! by the project's own transport, and says what a test tells it to.
 
+pub(crate) mod authors;
 pub(crate) mod changes;
 mod scene;
 pub(crate) mod wire;

@@ -45,6 +45,8 @@ pub struct Settings {
     pub known: Vec<(ListId, Sums)>,
     /// Whether connections may speak protocol 1, in which lists are compared by numbers only.
     pub compares_numbers: bool,
+    /// Whether changes by actors are taken for which no node has signed.
+    pub takes_unsigned: bool,
     /// Those of them that are quarantined.
     pub quarantined: Vec<ListId>,
     /// Those of them whose rows are to be made anew.

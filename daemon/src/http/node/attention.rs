@@ -302,6 +302,18 @@ fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
                 send a maintainer muster debug bundle",
         ));
     }
+    if stats.changes_unsigned > 0 {
+        let what = format!(
+            "{} changes of lists were not taken: no node has signed for their authors",
+            stats.changes_unsigned
+        );
+        found.push(warning(
+            what,
+            "the log says who sent them (journalctl -u muster -p warning): it lies, or is faulty. In \
+                a cluster that is older than protocol 2 they may be good: set [cluster] \
+                accept_unsigned here and restart",
+        ));
+    }
     if stats.remaking > 0 {
         let what = format!(
             "what is shown of {} lists is being rebuilt from their changes",

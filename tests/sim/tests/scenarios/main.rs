@@ -34,3 +34,4 @@ mod relaying;
 mod replicating;
 mod revoking;
 mod script;
+mod signing;

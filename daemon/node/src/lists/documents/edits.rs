@@ -162,7 +162,8 @@ impl Edits {
             results,
         } = match document.edit(&request.edit, &request.by, wall.0, &mut draw) {
             Ok(edited) => edited,
-            Err(EditRefusal::Broken(_)) => {
+            Err(EditRefusal::Broken(error)) => {
+                tracing::error!(list = %document.name(), error, "an edit broke a list's document: it is loaded anew");
                 return Outcome::Broken(Refusal::Unknown(WriteError::Failed));
             }
             Err(refusal) => return Outcome::Answer(Err(refused(refusal)), None),

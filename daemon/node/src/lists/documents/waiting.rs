@@ -12,7 +12,7 @@ use crate::lists::event::{Event, Origin, Verdict};
 use crate::lists::io::Refusal;
 use crate::lists::job::Job;
 use crdt::list::{Applied, CheckedChange, Document, Fault, RawChange};
-use names::{ChangeHash, ListId};
+use names::{ChangeHash, ListId, ListName};
 use std::time::Duration;
 
 /// How long changes that are missing may still be on their way, before they are asked for.
@@ -175,11 +175,18 @@ impl Documents {
                 only,
             }) = self.incoming.next_batch(list, document)
         {
+            let is_vouched = |change: &CheckedChange| self.owners.vouch(list, change.id());
+            let (changes, unvouched): (Vec<_>, Vec<_>) = changes.into_iter().partition(is_vouched);
+            let name = document.name().clone();
             let applying = Applying {
                 total_before: document.total(),
                 senders,
                 only,
                 count: changes.len(),
+            };
+            self.keep_orphans(edge, (list, &name), unvouched, &applying.senders);
+            let Some(document) = self.resident.get_mut(list).filter(|_| !changes.is_empty()) else {
+                continue;
             };
             if Incoming::is_long(document, changes.len()) {
                 let Some(document) = self.resident.lend(list) else {
@@ -213,9 +220,9 @@ impl Documents {
         edge.stats.changes_refused += u64::try_from(refused.len()).unwrap_or(0);
         self.report_spoilers(list, &refused, &applying.senders);
         self.report_forks(edge, list, &refused, &applying.senders);
-        if self.incoming.keep(edge, list, orphans, &applying.senders) {
-            edge.after(ORPHANS_AFTER, Timer::Orphans(list));
-            edge.after(ORPHANS_UNTIL, Timer::Abandon(list));
+        let document = self.resident.get(list);
+        if let Some(name) = document.map(|document| document.name().clone()) {
+            self.keep_orphans(edge, (list, &name), orphans, &applying.senders);
         }
         self.resident
             .touch(list, u64::try_from(changes.len()).unwrap_or(0));
@@ -232,6 +239,20 @@ impl Documents {
         }
         if duplicates > 0 {
             self.events.push_back(Event::Repeated(list));
+        }
+    }
+
+    /// Keeps changes for a while that lack others, or whose actors no node has signed to be its own.
+    fn keep_orphans(
+        &mut self,
+        edge: &mut Edge,
+        (list, name): (ListId, &ListName),
+        orphans: Vec<CheckedChange>,
+        senders: &Senders,
+    ) {
+        if self.incoming.keep(edge, (list, name), orphans, senders) {
+            edge.after(ORPHANS_AFTER, Timer::Orphans(list));
+            edge.after(ORPHANS_UNTIL, Timer::Abandon(list));
         }
     }
 
