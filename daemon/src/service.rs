@@ -447,7 +447,11 @@ impl Service {
             .filter(|member| member.id == view.me || member.state.is_reachable())
             .count();
         let mut line = format!(
-            "{reachable} of {expected} members, {} lists, {}",
+            "{reachable} of {expected} members{}, {} lists, {}",
+            match view.away().count() {
+                0 => String::new(),
+                away => format!(", {away} away"),
+            },
             self.known_lists(),
             view.verdict.as_str()
         );

@@ -9,7 +9,8 @@ use std::fmt::Write;
 
 const UP: &str = "muster_member_up";
 
-/// Writes for each member whether this node reaches it. One that left is expected by nobody.
+/// Writes for each member whether this node reaches it. One that left, or is away on purpose, is expected
+/// by nobody.
 pub(super) fn write(text: &mut String, view: &RosterView) {
     let mut members = BTreeMap::new();
     for member in view.expected().filter(|member| member.id != view.me) {
@@ -18,7 +19,7 @@ pub(super) fn write(text: &mut String, view: &RosterView) {
         *members.entry(&member.profile.name).or_insert(is_up) &= is_up;
     }
     // Writing to a string does not fail.
-    let help = "Whether this node reaches that member, 1 or 0; there is none for itself";
+    let help = "Whether this node reaches that member, 1 or 0; there is none for itself and for those that are away on purpose";
     let _ = writeln!(text, "# HELP {UP} {help}\n# TYPE {UP} gauge");
     for (name, is_up) in members {
         let up = u8::from(is_up);

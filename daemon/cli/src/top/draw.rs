@@ -2,6 +2,7 @@
 
 use super::busy::Rate;
 use super::state::State;
+use crate::cluster::partition::and_away;
 use crate::table::padded;
 use crate::text::{by_name, local_day, local_time, printable, time_of_day};
 use crate::upkeep::status::{bytes, in_words};
@@ -174,10 +175,11 @@ fn summary_lines(state: &State, theme: Theme) -> Vec<Line<'static>> {
     let status = &state.status;
     let partition = &status.partition;
     let reach = format!(
-        "{}: {} of {} members",
+        "{}: {} of {} members{}",
         printable(partition.verdict.as_str()),
         partition.reachable,
-        partition.expected
+        partition.expected,
+        and_away(partition)
     );
     let up = ago(status.node.started_at);
     let known = status.lists.known;
@@ -255,7 +257,7 @@ fn members(state: &State, theme: Theme) -> Vec<Line<'static>> {
         MemberState::Suspect => 1,
         MemberState::Restarting => 2,
         MemberState::Alive => 3,
-        MemberState::Left | MemberState::Other(_) => 4,
+        MemberState::Away | MemberState::Left | MemberState::Other(_) => 4,
     };
     members.sort_by(|a, b| {
         rank(a)
@@ -267,7 +269,7 @@ fn members(state: &State, theme: Theme) -> Vec<Line<'static>> {
             MemberState::Alive => theme.good(),
             MemberState::Suspect | MemberState::Restarting => theme.warning(),
             MemberState::Down => theme.bad(),
-            MemberState::Left | MemberState::Other(_) => Theme::dim(),
+            MemberState::Away | MemberState::Left | MemberState::Other(_) => Theme::dim(),
         };
         let rtt = match member.rtt_ms {
             Some(ms) => format!("{ms:.1} ms"),

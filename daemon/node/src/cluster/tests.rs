@@ -2,6 +2,7 @@
 
 mod apart;
 mod arbitrary;
+mod away;
 mod dialling;
 mod generations;
 mod greeting;

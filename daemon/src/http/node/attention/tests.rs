@@ -26,6 +26,7 @@ fn member(id: u8, state: MemberState) -> MemberView {
         conn: None,
         protocol: None,
         indirect: None,
+        away: None,
     }
 }
 
