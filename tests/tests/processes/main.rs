@@ -11,6 +11,7 @@ mod addresses;
 mod alerts;
 mod alone;
 mod apart;
+mod away;
 mod booted;
 mod bundle;
 mod clients;

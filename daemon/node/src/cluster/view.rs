@@ -270,14 +270,10 @@ impl Viewer {
         }
         if known.state == MemberState::Away {
             let why = why_back(sources, node, state);
-            tracing::info!(member = %line.name, %node, why, "a member is away no longer");
             put_event(edge, MemberChange::Back, (node, &line), why);
         }
         if !expected || matches!(state, MemberState::Left | MemberState::Away) {
             let (kind, detail) = describe(edge, sources, node, &known, state);
-            if state == MemberState::Away {
-                tracing::info!(member = %line.name, %node, why = detail, "a member is away on purpose");
-            }
             put_event(edge, kind, (node, &line), detail);
         }
         self.lines.insert(node, Line { expected, ..line });
