@@ -8,10 +8,11 @@
 //! asks it.
 
 mod silence;
+mod source;
 
 use super::expiry::{self, Whose};
 use super::{Finding, HERE, Level};
-use crate::host::wall_ms;
+use crate::host::{addresses, wall_ms};
 use crate::inquiry::{PATIENCE, RELAY_PATIENCE};
 use crate::service::Service;
 use futures_util::future::join_all;
@@ -19,6 +20,7 @@ use names::NodeId;
 use node::cluster::MemberView;
 use node::inquiry::{Answer, Question, Reach, Sight, skew};
 use silence::Silence;
+use std::net::IpAddr;
 use std::time::Duration;
 use transport::{ConnectionStats, DialErrorKind, Inquiry, InquiryError};
 
@@ -146,6 +148,12 @@ async fn answered(service: &Service, name: &str, inquiry: &Inquiry) -> Vec<Findi
         ask(inquiry, Question::Clock, PATIENCE),
         ask(inquiry, Question::Reach, PATIENCE)
     );
+    // A version that does not know the question says nothing.
+    if let Some((Answer::Source(seen), _)) = ask(inquiry, Question::Source, PATIENCE).await {
+        let own = addresses::all().unwrap_or_default();
+        let own: Vec<IpAddr> = own.into_iter().map(|own| own.ip).collect();
+        findings.push(source::judge(name, seen, (service.address(), &own)));
+    }
     if let Some((Answer::Reach(reach), _)) = reach {
         findings.push(reached(name, &reach, &service.address().to_string()));
     }

@@ -25,6 +25,7 @@ mod dashboards;
 mod disk;
 mod doctor;
 mod early;
+mod expected;
 mod fleet;
 mod followed;
 mod heals;

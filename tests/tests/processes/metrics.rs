@@ -126,9 +126,9 @@ async fn everything_is_exported_from_the_start_and_by_the_conventions() -> anyho
     let answer = fleet.nodes[0].get("/metrics").await?;
     let families = families(&answer.text)?;
     for (name, family) in &families {
-        let is_of_members = name == "muster_member_up";
+        let is_by_name = ["muster_member_up", "muster_processes_expected"].contains(&name.as_str());
         ensure!(
-            !family.help.is_empty() && (is_of_members || !family.series.is_empty()),
+            !family.help.is_empty() && (is_by_name || !family.series.is_empty()),
             "{name}: {family:?}"
         );
         ensure!(

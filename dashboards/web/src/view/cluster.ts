@@ -6,6 +6,7 @@ import { byName, count, milliseconds, moment, printable, short } from "../text.t
 import type { Attention, Member } from "../types.ts";
 import { heals } from "./heals.ts";
 import { icon } from "./icon.ts";
+import { matrix } from "./matrix.ts";
 
 const WIDTH = 360;
 const HEIGHT = 210;
@@ -38,6 +39,7 @@ export function cluster(): Child[] {
         h("tbody", null, [...members].sort(worstFirst).map(row)),
       ),
     ),
+    matrix(),
     heals(),
   ];
 }
