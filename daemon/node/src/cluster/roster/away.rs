@@ -59,13 +59,17 @@ impl Replica {
         let is_ahead = away.at_ms() > ms(now.wall).saturating_add(MAX_AHEAD_MS);
         let is_shut = self.is_revoked(sayer) || self.is_withdrawn(away.chain());
         let sayer_slot = self.slots.get(&sayer);
-        let has_room = sayer_slot.is_some_and(|slot| slot.said.has_room(now.instant));
+        let has_room = sayer_slot.is_none_or(|slot| slot.said.has_room(now.instant));
         if !is_current || is_known || is_ahead || is_shut || !has_room {
             return Merged::Known;
         }
         let Some(is_away) = self.reads_away(&away) else {
             return Merged::Refused;
         };
+        if !self.slots.contains_key(&sayer) {
+            // It comes again when its author's line is here.
+            return Merged::Known;
+        }
         self.change(sayer, |slot| slot.said.take(now.instant));
         if is_away && node == self.own.me {
             Merged::Forgotten
