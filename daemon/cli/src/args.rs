@@ -11,7 +11,7 @@ mod process;
 mod token;
 
 pub(crate) use authority::{Authority, Init, Invite, Join, NodeRole, Withdraw};
-pub(crate) use cluster::{Events, LogLevel, MemberState, Members, Partition, Reach, Rebuild};
+pub(crate) use cluster::{Away, Events, LogLevel, MemberState, Members, Partition, Reach, Rebuild};
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub use help::GROUPS;
@@ -161,6 +161,18 @@ pub(crate) enum Command {
         #[arg(value_name = "NODE")]
         member: String,
     },
+    /// Declare that a member that is down is away on purpose
+    ///
+    /// Nobody expects it meanwhile, and alerts are quiet about it. That ends after the time, by `back`, or
+    /// when any member sees it. It still counts for `--replicas majority` and `partition --require
+    /// majority`.
+    Away(Away),
+    /// End that a member is away on purpose
+    Back {
+        /// Its name or id
+        #[arg(value_name = "NODE")]
+        member: String,
+    },
     /// Shut a node out for ever, such as a stolen host
     ///
     /// On a node that can sign for others. All nodes close their connections with it and refuse it from
@@ -189,7 +201,8 @@ pub(crate) enum Command {
     /// Show how much of the cluster this node reaches
     ///
     /// It is a view and no lock: two sides may both reach a majority where members joined or were
-    /// forgotten while they were apart.
+    /// forgotten while they were apart. The verdict is about the members that are not away on purpose; a
+    /// majority that is required or waited for is one of all members, with those that are away.
     Partition(Partition),
     /// Show who reaches whom
     ///

@@ -41,7 +41,9 @@ pub use program::{
 
 use args::{Authority, Cli, Command, Debug, Token};
 use certificates::{pki, token};
-use cluster::{events, founding, heals, invitations, partition, reach, revoking, withdrawing};
+use cluster::{
+    away, events, founding, heals, invitations, partition, reach, revoking, withdrawing,
+};
 use failure::Failure;
 use lists::{conflicts, edit, watch};
 use output::Output;
@@ -146,6 +148,8 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Authority { command } => authority(&session()?, command).await,
         Command::Leave { force } => cluster::leave(&session()?, force).await,
         Command::Forget { member } => cluster::forget(&session()?, &member).await,
+        Command::Away(args) => away::declare(&session()?, args).await,
+        Command::Back { member } => away::end(&session()?, &member).await,
         Command::Revoke { member, reason } => revoking::revoke(&session()?, &member, reason).await,
         Command::Revocations => revoking::list(&session()?).await,
         Command::Reload => cluster::reload(&session()?).await,

@@ -6,6 +6,7 @@ use super::keys::{Default, Key, Kind};
 use super::level::plausible;
 use super::{Config, LogFormat, Surroundings, certificate, defaults};
 use api::duration;
+use names::ProcessName;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -282,6 +283,10 @@ pub(crate) fn host_port(text: &str) -> Option<String> {
 pub(super) fn tag(text: &str) -> Option<String> {
     let fits = (1..=64).contains(&text.len()) && !text.chars().any(names::is_unprintable);
     fits.then(|| text.to_owned())
+}
+
+pub(super) fn process(text: &str) -> Option<ProcessName> {
+    ProcessName::new(text).ok()
 }
 
 pub(super) fn not_empty(text: &str) -> Option<String> {

@@ -4,9 +4,11 @@
 
 use super::keys::{Applies, Default, Key, Kind, Place};
 use super::resolve::{
-    Reader, address, address_or_none, host_port, log_format, log_level, not_empty, reachable, tag,
+    Reader, address, address_or_none, host_port, log_format, log_level, not_empty, process,
+    reachable, tag,
 };
 use super::{DevFlags, LogFormat};
+use names::ProcessName;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -341,6 +343,14 @@ settings! {
         kill_after: Duration, Kind::Time(Duration::ZERO, HOUR), "TIME", Reader::time,
             "How long after SIGTERM a linked process gets SIGKILL; 0s: never" => {
             default: Default::Text("10s"),
+        }
+        expect: Vec<ProcessName>, Kind::List, "NAME,…", |reader, key| reader.list(key, process),
+            "Names that some process of the cluster should have at any time" => {
+            more: "While nobody has one of them, muster_processes_expected is 0 for it and muster doctor \
+                says so; for an hour after it ended http_sd keeps its target, with the state down.",
+            text: "the name of a process, such as web",
+            example: "[\"web\"]",
+            applies: Applies::AtReload,
         }
     }
     log Log "The daemon's log." {

@@ -1,6 +1,7 @@
 //! `/v1/node`, `/v1/members`, `/v1/leave`, `/v1/partition`: this node and its cluster.
 
 use crate::http::Api;
+use crate::http::away::absence;
 use crate::http::connections::who::Admin;
 use crate::http::json::{self, Json};
 use crate::http::lists::write::in_time;
@@ -12,8 +13,8 @@ use crate::http::query::Query;
 use crate::http::time::Timeout;
 use crate::service::ClusterAsk;
 use api::cluster::{
-    ClusterMember, ClusterMemberPage, IndirectMember, JoinOutcomes, JoinRequest, LeaveQuery,
-    LeaveResult, MemberState, MissingMember, PartitionView,
+    AwayMember, ClusterMember, ClusterMemberPage, IndirectMember, JoinOutcomes, JoinRequest,
+    LeaveQuery, LeaveResult, MemberState, MissingMember, PartitionView,
 };
 use api::node::NodeInfo;
 use api::time::Millis;
@@ -69,12 +70,12 @@ pub(crate) async fn node(State(api): State<Api>, _: Query<()>) -> Result<Respons
     json::respond(StatusCode::OK, &node_info(&api))
 }
 
-fn member_info(member: &MemberView, me: NodeId, rtt: Option<Duration>) -> ClusterMember {
+fn member_info(view: &RosterView, member: &MemberView, rtt: Option<Duration>) -> ClusterMember {
     ClusterMember {
         id: member.id.to_string(),
         name: member.profile.name.to_string(),
         address: member.profile.address.to_string(),
-        is_self: member.id == me,
+        is_self: member.id == view.me,
         state: member.state.as_str().into(),
         run: member.run,
         since: Millis(member.since.0),
@@ -84,6 +85,7 @@ fn member_info(member: &MemberView, me: NodeId, rtt: Option<Duration>) -> Cluste
         indirect_since: member.indirect.as_ref().map(|it| Millis(it.since.0)),
         role: member.role.as_str().into(),
         tags: member.profile.tags.clone(),
+        away: member.away.as_ref().map(|away| absence(view, away)),
     }
 }
 
@@ -114,7 +116,7 @@ pub(crate) async fn members(
             .filter(|_| member.state.is_reachable())
             .and_then(|conn| api.service().rtt(conn));
         let key = || member.profile.name.as_str().as_bytes().to_vec();
-        if writer.push(&member_info(member, view.me, rtt), key)? == Room::Full {
+        if writer.push(&member_info(&view, member, rtt), key)? == Room::Full {
             break;
         }
     }
@@ -285,9 +287,23 @@ pub(crate) fn partition_view(view: &RosterView) -> PartitionView {
         expected: expected as u64,
         reachable: expected.saturating_sub(missing.len()) as u64,
         missing,
+        away: away(view),
+        majority_of: Some(view.all().count() as u64),
         indirect: indirect(view),
         since: Millis(view.since.0),
     }
+}
+
+fn away(view: &RosterView) -> Vec<AwayMember> {
+    let all = view.away().filter_map(|member| {
+        let away = member.away.as_ref()?;
+        Some(AwayMember {
+            name: member.profile.name.to_string(),
+            until: Millis(away.until?.0),
+            why: away.why.clone(),
+        })
+    });
+    all.collect()
 }
 
 fn indirect(view: &RosterView) -> Vec<IndirectMember> {

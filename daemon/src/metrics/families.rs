@@ -13,8 +13,13 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_cluster_expected_members",
-        "Members on the roster, with this node, without other observers",
+        "Members on the roster that are not away on purpose, with this node, without other observers",
         |s| s.cluster.expected,
+    ),
+    (
+        "muster_cluster_away_members",
+        "Members that were declared away on purpose and do not answer, without observers",
+        |s| s.cluster.away,
     ),
     (
         "muster_cluster_observers",

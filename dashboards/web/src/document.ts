@@ -179,7 +179,7 @@ export interface paths {
         };
         /**
          * Examines this node: its certificates, permissions, disk (a small file is written and synced) and
-         *     limits; whether seeds and known members have answered; and for each member whether packets pass both ways, the path, the clocks, versions and
+         *     limits; whether seeds and known members have answered, and whether processes are there that are expected; and for each member whether packets pass both ways, the path, the clocks, versions and
          *     certificates. Members are asked on connections of their own. Takes up to about ten seconds where
          *     one does not answer.
          */
@@ -273,7 +273,7 @@ export interface paths {
         /**
          * What happens: a stream of server-sent events.
          * @description The data of an event is `{at, kind, type, name, …}`. Kind `member`: `joined`, `suspect`,
-         *     `alive`, `down`, `restarting`, `left`, `forgotten`; kind `list`: `created`, `changed`,
+         *     `alive`, `down`, `restarting`, `away`, `back`, `left`, `forgotten`; kind `list`: `created`, `changed`,
          *     `deleted`; kind `partition`: `changed`, `healed`; kind `process`: `up`, `down`, `unreachable`,
          *     `back`, `contested`, `lost`, as a monitor of the process gets them. The last 10,000 events are kept,
          *     also over restarts of the daemon: after a `Last-Event-ID` that is kept comes all that followed.
@@ -662,6 +662,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/members/{member}/away": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Declares that a member which is down is away on purpose, such as a ship in dry dock. All nodes are told,
+         *     nobody expects it meanwhile, and alerts are quiet about it. That ends at its time, by `DELETE`, or when any
+         *     member sees it. It still counts for majorities, and nothing is locked by it.
+         */
+        post: operations["declare_away"];
+        /** Ends that a member is away on purpose: it is expected again. */
+        delete: operations["declare_back"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/members/{member}/revoke": {
         parameters: {
             query?: never;
@@ -954,7 +976,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Targets for Prometheus' `http_sd_configs`: the processes that are `up` and say where they serve.
+         * Targets for Prometheus' `http_sd_configs`: the processes that are `up` and say where they serve; and
+         *     those that are expected and ended within the last hour, with `__meta_muster_state="down"`, so that they do
+         *     not vanish in silence. Expected is what `[processes] expect` names, and what ended with failure.
          * @description That is their `address`, or else metadata `port` at the host of their node. An address without a
          *     certain host, such as `0.0.0.0:8080`, means that of their node, too.
          *
@@ -1094,6 +1118,25 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What was declared of a member that is away on purpose. */
+        Absence: {
+            /**
+             * Format: date-time
+             * @description When, by the clock of that node.
+             */
+            at: string;
+            /** @description Who has declared it, as that node says. */
+            by: string;
+            /** @description The node on which it was declared, by its signature: its name, or its id where it has none. */
+            node: string;
+            /**
+             * Format: date-time
+             * @description When that ends by itself; null where it has ended.
+             */
+            until: string | null;
+            /** @description Why; may be empty. */
+            why: string;
+        };
         /** @description Entries that were added together. */
         AddedEntries: {
             /** @description The entries, in the order of the call. */
@@ -1128,6 +1171,18 @@ export interface components {
             certificates: components["schemas"]["MemberCertificate"][];
             /** @description Whether this node can sign. */
             is_authority: boolean;
+        };
+        /** @description A member that is away on purpose. */
+        AwayMember: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When that ends by itself.
+             */
+            until: string;
+            /** @description Why; may be empty. */
+            why: string;
         };
         /**
          * @description Which certificate.
@@ -1176,6 +1231,7 @@ export interface components {
         ClusterMember: {
             /** @description Where its peers reach it (QUIC). */
             address: string;
+            away: null | components["schemas"]["Absence"];
             /** @description 32 hexadecimal digits. */
             id: string;
             /**
@@ -1314,6 +1370,15 @@ export interface components {
          * @enum {string}
          */
         DaemonPart: "cluster" | "lists" | "store" | "api";
+        /** @description A member of which something was declared. */
+        DeclaredMember: {
+            /** @description What was declared. */
+            away: components["schemas"]["Absence"];
+            /** @description Its id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description The answer to a deletion that waited for replicas. */
         DeleteResult: {
             /** @description What became of waiting. */
@@ -1458,6 +1523,7 @@ export interface components {
          *     - `alive`: A member answers.
          *     - `down`: A member does not answer, or a process has ended.
          *     - `restarting`: A member said that it will be back.
+         *     - `away`: A member was declared away on purpose.
          *     - `indirect`: A member answers others, and this node has no connection to it.
          *     - `direct`: This node has a connection again to a member that only others reached.
          *     - `left`: A member left the cluster.
@@ -1472,12 +1538,12 @@ export interface components {
          *     - `healed`: The node reaches all members again.
          *     - `up`: A process was registered.
          *     - `unreachable`: The node of a process became unreachable.
-         *     - `back`: The node of a process is reachable again.
+         *     - `back`: The node of a process is reachable again, or a member is away on purpose no longer.
          *     - `contested`: Another process claims the name.
          *     - `lost`: The name belongs to another process.
          * @enum {string}
          */
-        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "indirect" | "direct" | "left" | "forgotten" | "revoked" | "created" | "changed" | "deleted" | "forked" | "contradicted" | "left_out" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
+        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "away" | "indirect" | "direct" | "left" | "forgotten" | "revoked" | "created" | "changed" | "deleted" | "forked" | "contradicted" | "left_out" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
         /** @description What an examination of a node found. */
         Examination: {
             /** @description Whether all findings are good. */
@@ -1915,6 +1981,11 @@ export interface components {
             alive: number;
             /**
              * Format: int64
+             * @description They do not answer, and were declared away on purpose.
+             */
+            away?: number;
+            /**
+             * Format: int64
              * @description They do not answer.
              */
             down: number;
@@ -1954,10 +2025,11 @@ export interface components {
          *     - `suspect`: It did not answer a probe; it is still counted as reachable.
          *     - `down`: It does not answer.
          *     - `restarting`: It said that it will be back.
+         *     - `away`: It does not answer, and was declared away on purpose; it is not expected until then.
          *     - `left`: It said that it leaves the cluster; it is not expected.
          * @enum {string}
          */
-        MemberState: "alive" | "suspect" | "down" | "restarting" | "left";
+        MemberState: "alive" | "suspect" | "down" | "restarting" | "away" | "left";
         /** @description A member that is not reached. */
         MissingMember: {
             /** @description Its name. */
@@ -1970,6 +2042,13 @@ export interface components {
         };
         /** @description Who is not reached: names in events, with times where a stream begins. */
         MissingMembers: string[] | components["schemas"]["MissingMember"][];
+        /** @description For how long a member will be away, and why. */
+        NewAbsence: {
+            /** @description How long from now, such as `12h` or `30d`: a minute to 366 days. */
+            for: string;
+            /** @description Why, in at most 200 bytes without control characters. */
+            why?: string;
+        };
         /** @description Several entries to add: all or none. */
         NewEntries: {
             /** @description 1 to 10,000 entries. */
@@ -2170,13 +2249,21 @@ export interface components {
         PartitionVerdict: "whole" | "majority" | "even" | "minority" | "alone";
         /** @description How much of the cluster a node reaches: its own view, not a lock. */
         PartitionView: {
+            /** @description Those that are away on purpose. */
+            away?: components["schemas"]["AwayMember"][];
             /**
              * Format: int64
-             * @description How many members there should be, this node among them, observers not.
+             * @description How many members there should be, this node among them, observers and those that are away not.
              */
             expected: number;
             /** @description Those that answer others, and to whom this node has no connection: a part of the network is cut. */
             indirect?: components["schemas"]["IndirectMember"][];
+            /**
+             * Format: int64
+             * @description How many members there are with those that are away: of so many `replicas=majority` and
+             *     `muster partition --require majority` are. Older daemons do not tell it.
+             */
+            majority_of?: number;
             /** @description Those that it does not reach. */
             missing: components["schemas"]["MissingMember"][];
             /**
@@ -2189,7 +2276,7 @@ export interface components {
              * @description Since when that is the verdict.
              */
             since: string;
-            /** @description How much that is. */
+            /** @description How much that is, of those that are expected. */
             verdict: components["schemas"]["PartitionVerdict"];
         };
         /** @description A problem as it is written. */
@@ -7199,6 +7286,271 @@ export interface operations {
                 };
             };
             /** @description `/problems/no-such-member`: There is no such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/reachable`: The member is reachable */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    declare_away: {
+        parameters: {
+            query?: {
+                /** @description Also where this node does not reach a majority of the members that are not away. */
+                force?: boolean;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The member's name or id */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAbsence"];
+            };
+        };
+        responses: {
+            /** @description Declared, on the disk, and told to all that are reached */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclaredMember"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-member`: There is no such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/reachable`: The member is reachable; `/problems/no-majority`: The node does not reach a majority */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    declare_back: {
+        parameters: {
+            query?: {
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The member's name or id */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended, on the disk, and told to all that are reached */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclaredMember"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-member`: There is no such member; `/problems/not-away`: The member is not away */
             404: {
                 headers: {
                     [name: string]: unknown;

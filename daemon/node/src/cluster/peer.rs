@@ -124,7 +124,9 @@ impl Cluster {
             | Message::Bundle { .. }
             | Message::LinesHash(_)
             | Message::Revocations(_)
-            | Message::Refused(_))
+            | Message::Refused(_)
+            | Message::Aways { .. }
+            | Message::AwaysHash(_))
                 if accepted =>
             {
                 self.hear_of_lines(conn, message);
@@ -149,6 +151,8 @@ impl Cluster {
             | Message::Revocations(_)
             | Message::Refused(_)
             | Message::Bundle { .. }
+            | Message::Aways { .. }
+            | Message::AwaysHash(_)
             | Message::Members(_)
             | Message::Roster { .. }
             | Message::RosterHash(_)
@@ -178,6 +182,13 @@ impl Cluster {
                 self.hear_proofs(conn, revocations.into_iter().map(Brought::Revocation));
             }
             Message::Refused(refused) => self.hear_refused(conn, refused),
+            Message::Aways { aways, answer } => {
+                self.hear_proofs(conn, aways.into_iter().map(Brought::Away));
+                if answer {
+                    self.send_aways(conn, false);
+                }
+            }
+            Message::AwaysHash(hash) => self.compare_aways(conn, hash),
             Message::Hello(_)
             | Message::Above { .. }
             | Message::Taken { .. }
@@ -253,6 +264,7 @@ impl Cluster {
         let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
         if is_proved {
             self.send_proved(conn, false);
+            self.send_aways(conn, false);
         }
         if self.accept_v1 || !is_proved {
             self.send_roster(conn, false);
@@ -288,6 +300,7 @@ impl Cluster {
     pub(super) fn spread(&mut self) {
         self.is_spreading = false;
         let fresh = self.roster.take_fresh();
+        let aways = Message::aways(self.roster.take_fresh_aways(), false);
         let revocations = self.roster.revocations_of(&fresh);
         let messages = |unsent: &BTreeSet<NodeId>| -> Vec<Bytes> {
             let lines = self
@@ -297,6 +310,7 @@ impl Cluster {
             let messages = Message::revocations(revocations.clone()).into_iter();
             messages
                 .chain(lines)
+                .chain(aways.iter().cloned())
                 .map(|message| message.bytes())
                 .collect()
         };

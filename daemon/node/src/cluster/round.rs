@@ -110,6 +110,7 @@ impl Cluster {
         if is_proved {
             let hash = Message::LinesHash(self.apart.hash(conn, &self.roster));
             self.edge.send(conn, hash.bytes());
+            self.send_aways_hash(conn);
         }
         if self.accept_v1 || !is_proved {
             let hash = Message::RosterHash(self.roster.hash());

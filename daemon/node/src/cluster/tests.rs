@@ -2,6 +2,7 @@
 
 mod apart;
 mod arbitrary;
+mod away;
 mod breaching;
 mod dialling;
 mod generations;

@@ -231,7 +231,7 @@ fn members(view: &RosterView) -> Vec<Attention> {
                         doctor which way packets do not pass",
                 )
             }),
-            MemberState::Restarting | MemberState::Left => None,
+            MemberState::Restarting | MemberState::Away | MemberState::Left => None,
         }
     });
     judged.collect()

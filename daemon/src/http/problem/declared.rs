@@ -62,6 +62,8 @@ refuses! {
     cluster::ask::Join: Store Busy Unknown DiskFull;
     cluster::ask::Leave: Store Busy Unknown DiskFull;
     cluster::ask::Forget: Member Reachable Store Busy Unknown DiskFull;
+    cluster::ask::Away: Member Reachable NoMajority Store Busy Unknown DiskFull;
+    cluster::ask::Back: Member Reachable NotAway Store Busy Unknown DiskFull;
     cluster::ask::Revoke: Member Reachable NoAuthority Unsigned Store Busy Unknown DiskFull;
     cluster::ask::Chains: Busy Unknown;
     registry::Registration: Held Full TooMany Store Busy Unknown DiskFull;

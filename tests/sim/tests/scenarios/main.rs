@@ -10,6 +10,7 @@
 
 mod actors;
 mod answering;
+mod away;
 mod confirming;
 mod contesting;
 mod distant;

@@ -27,6 +27,7 @@ fn member(id: u8, state: MemberState) -> MemberView {
         protocol: None,
         indirect: None,
         breach: None,
+        away: None,
     }
 }
 
