@@ -1,6 +1,6 @@
 //! An entry of a to-do list as people see it, and what they can do to it.
 
-use names::EntryId;
+use names::{ChangeHash, EntryId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -12,6 +12,7 @@ mod size;
 
 pub use fields::{Entry, EntryPatch, Field, NewEntry};
 pub(crate) use fields::{Supply, Visit};
+pub(crate) use kind::text;
 
 /// When an entry is due: on a day, wherever one is, or at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -102,4 +103,8 @@ pub enum Edit {
     Keep(EntryId),
     /// Deletes every entry that this replica knows.
     DeleteAll,
+    /// Undoes a change, wherever it was made.
+    Undo(ChangeHash),
+    /// Undoes a change that undid another one.
+    Redo(ChangeHash),
 }

@@ -269,6 +269,23 @@ fn check_length(text: &str, most: usize) -> Result<(), String> {
     ))
 }
 
+/// What stands in a document, for people.
+pub(crate) fn text(value: &ScalarValue) -> String {
+    match value {
+        ScalarValue::Str(text) => text.to_string(),
+        ScalarValue::Timestamp(ms) => jiff::Timestamp::from_millisecond(*ms)
+            .map_or_else(|_| ms.to_string(), |at| at.to_string()),
+        ScalarValue::Null => String::new(),
+        ScalarValue::Int(_)
+        | ScalarValue::Uint(_)
+        | ScalarValue::F64(_)
+        | ScalarValue::Boolean(_)
+        | ScalarValue::Counter(_)
+        | ScalarValue::Bytes(_)
+        | ScalarValue::Unknown { .. } => value.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

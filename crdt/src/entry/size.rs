@@ -9,12 +9,13 @@ const OVERHEAD: usize = 100;
 
 impl Edit {
     /// About how many bytes this adds to the history of its list, which all nodes keep. A deletion
-    /// counts as nothing, so that whoever may not write more may still tidy up.
+    /// counts as nothing, so that whoever may not write more may still tidy up; what undoing writes
+    /// again is known only once it is done.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Add(entries) => entries.iter().map(NewEntry::bytes).sum(),
             Self::Patch(_, patch) => patch.bytes(),
-            Self::Keep(_) => OVERHEAD,
+            Self::Keep(_) | Self::Undo(_) | Self::Redo(_) => OVERHEAD,
             Self::Delete(_) | Self::DeleteAll => 0,
         }
     }

@@ -5,9 +5,8 @@ use super::document::Document;
 use super::outline::OpName;
 use super::read::{LIFE, TAG, Union};
 use crate::entry::kind::Kind;
-use crate::entry::{Author, Entry, Field, Supply};
-use automerge::ScalarValue;
-use names::EntryId;
+use crate::entry::{Author, Entry, Field, Supply, text};
+use names::{Actor, EntryId};
 use std::convert::Infallible;
 
 /// A field of an entry with more than one visible value.
@@ -29,6 +28,8 @@ pub struct Disputed {
     pub by: Author,
     /// Milliseconds since the epoch, by the clock of the writer's node.
     pub at: i64,
+    /// The actor that wrote it.
+    pub actor: Actor,
 }
 
 impl Document {
@@ -86,6 +87,7 @@ impl Disputes<'_> {
             text,
             by: origin.author(),
             at: origin.ms(),
+            actor: op.actor,
         }
     }
 
@@ -123,22 +125,5 @@ impl Supply for Disputes<'_> {
             self.add(field, values);
         }
         Ok(K::Value::default())
-    }
-}
-
-/// What stands in a document, for people.
-fn text(value: &ScalarValue) -> String {
-    match value {
-        ScalarValue::Str(text) => text.to_string(),
-        ScalarValue::Timestamp(ms) => jiff::Timestamp::from_millisecond(*ms)
-            .map_or_else(|_| ms.to_string(), |at| at.to_string()),
-        ScalarValue::Null => String::new(),
-        ScalarValue::Int(_)
-        | ScalarValue::Uint(_)
-        | ScalarValue::F64(_)
-        | ScalarValue::Boolean(_)
-        | ScalarValue::Counter(_)
-        | ScalarValue::Bytes(_)
-        | ScalarValue::Unknown { .. } => value.to_string(),
     }
 }

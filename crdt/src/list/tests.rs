@@ -5,10 +5,12 @@ mod concurrency;
 mod convergence;
 mod edits;
 mod exchange;
+mod history;
 mod hostile;
 mod javascript;
 mod search;
 mod spoilers;
+mod undo;
 mod versions;
 
 use super::*;

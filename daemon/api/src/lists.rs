@@ -1,5 +1,12 @@
 //! To-do lists and their entries.
 
+mod history;
+
+pub use history::{
+    ChangedEntry, ChangedField, EntryFate, HistoryQuery, ListChange, ListChangePage, NotUndone,
+    SkippedField, UndoRequest, UndoResult,
+};
+
 use crate::page::Page;
 use crate::request::objects;
 use crate::time::{Due, Millis};

@@ -15,7 +15,7 @@ pub(crate) use cluster::{Events, LogLevel, MemberState, Members, Partition, Reac
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub use help::GROUPS;
-pub(crate) use lists::{Add, Durability, Edit, Entries, Move, Resolve, RmList, Show};
+pub(crate) use lists::{Add, Durability, Edit, Entries, Log, Move, Resolve, RmList, Show, Undo};
 pub(crate) use pki::Pki;
 pub(crate) use process::{
     Described, Group, GroupMembers, Link, Monitor, Named, OnConflict, Pair, ProcessState, Ps,
@@ -250,6 +250,18 @@ pub(crate) enum Command {
     /// Nothing is overwritten that came after you looked. Of `deleted` the values are deleted and
     /// edited, of `done` done and open, of `tags` +TAG and -TAG.
     Resolve(Resolve),
+    /// Show who changed what in a list, or in an entry
+    ///
+    /// The newest first; also of a list that was deleted. Each change has a hash, whose first characters
+    /// are enough for muster undo and muster show --at.
+    Log(Log),
+    /// Undo a change of a list, by default your last one
+    ///
+    /// A field is restored where nothing else was written since; what stays is told. A deleted entry or
+    /// list comes back whole. Undoing is a change too, and goes to all nodes.
+    Undo(Undo),
+    /// Take an undoing back, by default your last one
+    Redo(Undo),
     /// Move an entry to another place in its list
     Move(Move),
     /// Delete a list with all its entries

@@ -43,7 +43,7 @@ use args::{Authority, Cli, Command, Debug, Token};
 use certificates::{pki, token};
 use cluster::{events, founding, heals, invitations, partition, reach, revoking, withdrawing};
 use failure::Failure;
-use lists::{conflicts, edit, watch};
+use lists::{conflicts, edit, history, watch};
 use output::Output;
 use processes::{groups, links, monitor};
 use session::Session;
@@ -171,6 +171,9 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Rm(args) => edit::remove(&session()?, &args).await,
         Command::Conflicts { list } => conflicts::conflicts(&session()?, list.as_deref()).await,
         Command::Resolve(args) => conflicts::resolve(&session()?, &args).await,
+        Command::Log(args) => history::log(&session()?, &args).await,
+        Command::Undo(args) => history::undo(&session()?, &args, history::Way::Undo).await,
+        Command::Redo(args) => history::undo(&session()?, &args, history::Way::Redo).await,
         Command::Move(args) => edit::place(&session()?, &args).await,
         Command::Token(Token::Create(args)) => token::create(&session()?, &args).await,
         Command::Token(Token::List) => token::list(&session()?).await,

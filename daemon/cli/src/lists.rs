@@ -6,6 +6,7 @@ pub(crate) mod due;
 pub(crate) mod edit;
 pub(crate) mod entry;
 pub(crate) mod fields;
+pub(crate) mod history;
 pub(crate) mod titles;
 pub(crate) mod watch;
 
@@ -45,9 +46,11 @@ pub(crate) async fn lists(session: &Session<'_>, matching: Option<&str>) -> Resu
 
 /// `muster show`.
 pub(crate) async fn show(session: &Session<'_>, args: &Show) -> Result<(), Failure> {
-    let at = AtQuery {
-        at: args.at.clone(),
+    let at = match &args.at {
+        Some(typed) => Some(history::whole_hash(session, &args.list, typed).await?),
+        None => None,
     };
+    let at = AtQuery { at };
     let which = which(session, args)?;
     let answer = session
         .ask(

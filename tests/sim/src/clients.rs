@@ -412,7 +412,7 @@ impl Clients {
             return None;
         }
         match edit {
-            Edit::Add(_) | Edit::DeleteAll => {
+            Edit::Add(_) | Edit::DeleteAll | Edit::Undo(_) | Edit::Redo(_) => {
                 Some(Precondition::List(image.lists.get(&list)?.tag()))
             }
             Edit::Patch(id, _) | Edit::Delete(id) | Edit::Keep(id) => {

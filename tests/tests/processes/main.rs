@@ -27,6 +27,7 @@ mod early;
 mod fleet;
 mod followed;
 mod heals;
+mod history;
 mod hosts;
 mod http;
 mod identity;

@@ -23,7 +23,7 @@ fn an_edit_wins_over_a_concurrent_deletion_and_says_so() {
         (entry.title.as_str(), entry.conflicts),
         ("oat milk", vec![Field::Deleted])
     );
-    a.patch(id, title("oat milk!"));
+    a.edit(&Edit::Keep(id));
     a.sync(&mut b);
     assert_eq!(b.entry(id).conflicts, []);
 }

@@ -29,8 +29,7 @@ pub(crate) struct Show {
     /// Only entries that take at most this long; not those without an estimate
     #[arg(long, value_name = "TIME", value_parser = minutes)]
     pub(crate) estimate_max: Option<u32>,
-    /// The list as it was after this change; `muster --json lists` tells the latest ones of each
-    /// list
+    /// The list as it was after this change, which muster log tells
     #[arg(long, value_name = "HASH")]
     pub(crate) at: Option<String>,
 }
@@ -123,6 +122,30 @@ pub(crate) struct Resolve {
     pub(crate) field: String,
     /// The value that it shall have: one of those that muster conflicts shows, or another one
     pub(crate) value: String,
+    #[command(flatten)]
+    pub(crate) durability: Durability,
+}
+
+/// `muster log`.
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// The list
+    pub(crate) list: String,
+    /// Only the changes of this entry
+    pub(crate) id: Option<String>,
+    /// How many at most
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
+    pub(crate) limit: u32,
+}
+
+/// `muster undo`, `muster redo`.
+#[derive(Debug, Args)]
+pub(crate) struct Undo {
+    /// The list
+    pub(crate) list: String,
+    /// The change, or the first characters of its hash; your last one without
+    #[arg(value_name = "HASH")]
+    pub(crate) change: Option<String>,
     #[command(flatten)]
     pub(crate) durability: Durability,
 }

@@ -9,13 +9,14 @@ use super::io::{Disputed, ListRow};
 use super::own::Own;
 use crate::wire::RequestId;
 use bytes::Bytes;
-use crdt::entry::Entry;
+use crdt::entry::{Author, Entry};
 use crdt::list::{
-    self, Applied, ApplyError, CheckedChange, Document, LeftOut, LoadError, RawChange,
+    self, Account, Applied, ApplyError, CheckedChange, Document, LeftOut, LoadError, Moment,
+    RawChange, Way,
 };
 use crdt::vector::{Range, Tip, VersionVector};
 use leaving::{leave_out, rulings};
-use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId};
+use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName, NodeId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -127,12 +128,28 @@ pub enum Done {
 }
 
 /// What is looked for in a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Look {
     /// Its entries as of this change.
     EntriesAt(ChangeHash),
     /// Its entries with fields that were written apart.
     Disputes,
+    /// Its changes, or those of one entry.
+    History {
+        /// Only those that wrote to this entry.
+        entry: Option<EntryId>,
+        /// Only those that stand before this one.
+        before: Option<Moment>,
+        /// At most so many.
+        most: usize,
+    },
+    /// The last change that somebody has made on this node.
+    LastOf {
+        /// Who.
+        by: Author,
+        /// What for.
+        way: Way,
+    },
 }
 
 /// What was seen, in the order of [`Look`]'s variants.
@@ -142,6 +159,10 @@ pub enum Seen {
     Entries(Vec<Entry>),
     /// In the order of their ids.
     Disputes(Vec<Disputed>),
+    /// The newest first.
+    History(Vec<Account>),
+    /// None if there is none.
+    LastOf(Option<ChangeHash>),
 }
 
 /// A document made from the store's rows.
@@ -291,31 +312,48 @@ impl Job {
             } => {
                 // The zero actor writes nothing: this document is only read.
                 let loaded = load(list, &name, Actor([0; 16]), source);
+                let seen = loaded.and_then(|loaded| see(list, &loaded.document, look, source));
                 Done::Looked {
                     request,
-                    found: loaded.map(|loaded| see(&loaded.document, look)),
+                    found: seen,
                 }
             }
         }
     }
 }
 
-fn see(document: &Document, look: Look) -> Option<Seen> {
-    match look {
+fn see(
+    list: ListId,
+    document: &Document,
+    look: Look,
+    source: &dyn Source,
+) -> Result<Option<Seen>, JobError> {
+    Ok(match look {
         Look::EntriesAt(change) => document.entries_at(change).map(Seen::Entries),
+        Look::History {
+            entry,
+            before,
+            most,
+        } => Some(Seen::History(document.history(entry, before, most))),
+        Look::LastOf { by, way } => {
+            let made = source.made(list)?;
+            let is_own = |actor| made.contains_key(&actor);
+            Some(Seen::LastOf(document.next_of(&by, way, is_own)))
+        }
         Look::Disputes => {
             let entries = document.entries().into_iter();
             let disputed = entries.filter(|entry| !entry.conflicts.is_empty());
             let mut all: Vec<Disputed> = disputed
                 .map(|entry| Disputed {
                     disputes: document.disputes(entry.id),
+                    owners: BTreeMap::new(),
                     entry,
                 })
                 .collect();
             all.sort_unstable_by_key(|one| one.entry.id);
             Some(Seen::Disputes(all))
         }
-    }
+    })
 }
 
 /// A snapshot is only a cache: if it does not give what the store's vector names, all changes are

@@ -3,6 +3,7 @@
 use crate::http::Api;
 use crate::http::connections::who::Caller;
 use crate::http::json::Json;
+use crate::http::lists::claims::Signers;
 use crate::http::lists::entries::{expect_entry, gone, read_entry, respond_entry};
 use crate::http::lists::shown::{entry_patch, parse_id};
 use crate::http::lists::write::{EditAnswers, IfMatchHeader, Options, etag, in_time};
@@ -21,7 +22,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use crdt::entry::{Author, Edit, Entry, Field};
-use crdt::list::Dispute;
+use crdt::list::{Dispute, Disputed as Value};
 use names::{EntryId, ListId};
 use node::lists::ask::{self, Disputes};
 use node::lists::{Disputed, Precondition};
@@ -51,33 +52,40 @@ pub(crate) async fn list(
     let (id, by) = (ListId::of(&list), Author(String::new()));
     let question = Disputes { list, timeout };
     let disputed = in_time(timeout, api.service().ask_owner(id, by, question)).await?;
+    let signers = Signers::of(&api);
     let mut writer = PageWriter::new(&page);
     for one in disputed {
         if after.is_some_and(|after| one.entry.id <= after) {
             continue;
         }
         let key = one.entry.id.to_string();
-        if writer.push(&conflicts(one), || key.into_bytes())? == Room::Full {
+        if writer.push(&conflicts(one, &signers), || key.into_bytes())? == Room::Full {
             break;
         }
     }
     Ok(writer.respond())
 }
 
-fn conflicts(Disputed { entry, disputes }: Disputed) -> EntryConflicts {
+fn conflicts(disputed: Disputed, signers: &Signers) -> EntryConflicts {
+    let Disputed {
+        entry,
+        disputes,
+        owners,
+    } = disputed;
+    let by = |value: &Value| signers.by(&value.by, owners.get(&value.actor).copied());
     EntryConflicts {
         id: entry.id.to_string(),
         etag: etag(entry.tag).to_str().unwrap_or_default().to_owned(),
         title: entry.title,
-        fields: disputes.into_iter().map(field).collect(),
+        fields: disputes.into_iter().map(|one| field(one, by)).collect(),
     }
 }
 
-fn field(dispute: Dispute) -> FieldConflict {
+fn field(dispute: Dispute, by: impl Fn(&Value) -> String) -> FieldConflict {
     let field = dispute.field;
     let values = dispute.values.into_iter().map(|value| FieldValue {
+        by: by(&value),
         value: shown(field, value.text),
-        by: value.by.0,
         at: Millis(value.at),
     });
     FieldConflict {

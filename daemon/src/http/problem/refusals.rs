@@ -20,7 +20,7 @@ impl From<lists::Refusal> for Problem {
             R::NoChange(_) => Kind::Change,
             R::Changed => Kind::Stale,
             R::TooLarge(_) => Kind::TooLarge,
-            R::NoPlace(_) | R::TooManyReplicas { .. } => Kind::Invalid,
+            R::NoPlace(_) | R::NoUndo(_) | R::TooManyReplicas { .. } => Kind::Invalid,
             R::Quarantined => return Self::new(Kind::Quarantined, refusal).retry_after(60),
             R::Damaged(_) => return Self::new(Kind::Store, refusal).retry_after(60),
             R::Busy => return Self::new(Kind::Busy, refusal).retry_after(1),
