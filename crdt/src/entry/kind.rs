@@ -2,7 +2,7 @@
 //! agree, and what a client may send.
 
 use super::{Due, Priority};
-use crate::list::{Plain, is_position};
+use crate::list::{Plain, is_position, is_same_gap};
 use automerge::ScalarValue;
 use names::with_unprintable;
 use serde::Serialize;
@@ -129,6 +129,11 @@ impl Kind for Position {
 
     fn write(&self, value: &String) -> ScalarValue {
         value.as_str().into()
+    }
+
+    /// Two that have moved something into one gap agree: it stands where both wanted it.
+    fn agree(&self, one: &String, other: &String) -> bool {
+        one == other || is_same_gap(one, other)
     }
 }
 

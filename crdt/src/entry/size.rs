@@ -1,7 +1,7 @@
 //! How much an edit writes: for who bounds what a user may write.
 
 use super::kind::Kind;
-use super::{Edit, EntryPatch, Field, NewEntry, Visit};
+use super::{Decision, Edit, EntryPatch, Field, NewEntry, Visit};
 use serde::Serialize;
 
 /// What a new entry, or a change of one, takes beside its values: ids, keys and places, by estimate.
@@ -15,7 +15,8 @@ impl Edit {
         match self {
             Self::Add(entries) => entries.iter().map(NewEntry::bytes).sum(),
             Self::Patch(_, patch) => patch.bytes(),
-            Self::Keep(_) | Self::Undo(_) | Self::Redo(_) => OVERHEAD,
+            Self::Resolve(_, Decision::Field(_, patch)) => patch.bytes(),
+            Self::Resolve(..) | Self::Undo(_) | Self::Redo(_) => OVERHEAD,
             Self::Delete(_) | Self::DeleteAll => 0,
         }
     }

@@ -126,6 +126,7 @@ impl Document {
                     | EditRefusal::Deleted(_)
                     | EditRefusal::NoPlace(_)
                     | EditRefusal::NoChange(_)
+                    | EditRefusal::Settled { .. }
                     | EditRefusal::NoUndo(_)
                     | EditRefusal::TooLarge(_),
                 ) => {}

@@ -14,7 +14,7 @@ use std::convert::Infallible;
 pub struct Dispute {
     /// Which field.
     pub field: Field,
-    /// Its values, the one that is shown first. Of the order there are none: a place says nothing to people.
+    /// Its values, the one that is shown first.
     pub values: Vec<Disputed>,
 }
 
@@ -22,7 +22,7 @@ pub struct Dispute {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disputed {
     /// As people read it; empty where the field was cleared. Of `deleted` it is `deleted` or `edited`, of
-    /// tags `+tag` or `-tag`.
+    /// tags `+tag` or `-tag`, of the order `first` or `after` and the id of an entry.
     pub text: String,
     /// Who wrote it.
     pub by: Author,
@@ -36,7 +36,17 @@ impl Document {
     /// What was written apart in an entry; nothing if it is not there.
     pub fn disputes(&self, id: EntryId) -> Vec<Dispute> {
         let union = Union::read(&self.doc, id).ok().flatten();
-        union.map_or_else(Vec::new, |union| union.disputes(id, &self.authorship))
+        let mut found = union.map_or_else(Vec::new, |union| union.disputes(id, &self.authorship));
+        let order = found
+            .iter_mut()
+            .filter(|dispute| dispute.field == Field::Order);
+        for value in order.flat_map(|dispute| &mut dispute.values) {
+            value.text = match self.index.before(&value.text, id) {
+                None => "first".to_owned(),
+                Some(other) => format!("after {other}"),
+            };
+        }
+        found
     }
 }
 
@@ -118,8 +128,8 @@ impl Supply for Disputes<'_> {
             }
         }
         if unlike.len() > 1 {
-            let shown = unlike.iter().filter(|_| field != Field::Order);
-            let values = shown
+            let values = unlike
+                .iter()
                 .map(|(value, op)| self.disputed(text(&kind.write(value)), *op))
                 .collect();
             self.add(field, values);

@@ -5,6 +5,7 @@ use super::index::{Index, Slot};
 use super::judge::CheckedChange;
 use super::left_out::{Basis, Ruling};
 use super::message::{self, Act};
+use super::position::Run;
 use super::read::Union;
 use super::{genesis, past, scan};
 use crate::entry::Entry;
@@ -97,6 +98,8 @@ pub struct Document {
     pub(super) index: Index,
     pub(super) authorship: Authorship,
     pub(super) actor: Actor,
+    /// The entries that were added here one after the other, last.
+    pub(super) run: Option<Run>,
     pub(super) vector: VersionVector,
     /// Each actor's last change.
     last: BTreeMap<Actor, ChangeHash>,
@@ -149,6 +152,7 @@ impl Document {
             index,
             authorship,
             actor,
+            run: None,
             vector,
             last: BTreeMap::new(),
             max_op: genesis::ENTRIES.counter,

@@ -2,8 +2,9 @@
 
 use super::MAX_OPERATIONS;
 use super::document::{Document, RawChange, Standing, Touched};
-use super::index::{Side, Slot};
+use super::index::{Gap, Side, Slot};
 use super::message::{self, Act};
+use super::position::{self, Run};
 use super::read::Union;
 use super::undo::Undone;
 use super::write::{Registers, Stop};
@@ -41,6 +42,14 @@ pub enum EditRefusal {
     /// The entry to be placed next to is not in the list, or is the one that is to be moved.
     #[error("there is no entry {0} to be placed next to")]
     NoPlace(EntryId),
+    /// The field has one value in that entry, so that there is nothing to be decided.
+    #[error("{} of {id} has one value: it is settled", .field.as_str())]
+    Settled {
+        /// Which entry.
+        id: EntryId,
+        /// Which field.
+        field: Field,
+    },
     /// The list has no such change.
     #[error("the list has no change {0}")]
     NoChange(ChangeHash),
@@ -114,16 +123,18 @@ impl Document {
         let act = match edit {
             Edit::Undo(change) => Act::Undo(*change),
             Edit::Redo(change) => Act::Redo(*change),
-            Edit::Add(_) | Edit::Patch(..) | Edit::Delete(_) | Edit::Keep(_) | Edit::DeleteAll => {
-                Act::Edit
-            }
+            Edit::Add(_)
+            | Edit::Patch(..)
+            | Edit::Delete(_)
+            | Edit::Resolve(..)
+            | Edit::DeleteAll => Act::Edit,
         };
         let stamp = Stamp { by, at_ms, act };
         guarded(|| match edit {
             Edit::Add(entries) => self.add(entries, stamp, draw),
             Edit::Patch(id, patch) => self.patch(*id, patch, stamp, draw),
             Edit::Delete(id) => self.delete(*id, stamp),
-            Edit::Keep(id) => self.keep(*id, stamp),
+            Edit::Resolve(id, decision) => self.resolve(*id, decision, stamp, draw),
             Edit::DeleteAll => self.delete_all(stamp),
             Edit::Undo(change) => self.undo(*change, stamp),
             Edit::Redo(change) => match self.act_of(*change) {
@@ -216,18 +227,23 @@ impl Document {
         draw: &mut dyn FnMut() -> u128,
         planned: &mut Vec<Planned<'a>>,
     ) -> Result<(), EditRefusal> {
+        // What a client names itself shall stand at the same place when it is tried again on another
+        // node, which knows nothing of what was added before.
+        let is_named = entries.iter().any(|new| new.id.is_some());
+        let mut run = self.run.take().filter(|_| !is_named);
         for (new, &id) in entries.iter().zip(ids) {
             match self.standing(id) {
                 Standing::Alive => continue,
                 Standing::Dead => return Err(EditRefusal::Deleted(id)),
                 Standing::Unknown => {}
             }
-            // A retry of this entry on another node shall choose the same position.
-            let random = if new.id.is_some() { id.0 } else { draw() };
-            let order = match new.place {
-                None => self.index.at_end(random),
-                Some(place) => self.position(place, None, random)?,
-            };
+            let (low, high) = self.gap(new.place, None)?;
+            let (low, high) = (low.as_deref(), high.as_deref());
+            let mut random = || if new.id.is_some() { id.0 } else { draw() };
+            let next = run.take().and_then(|run: Run| run.next(low, high));
+            let placed = next.unwrap_or_else(|| Run::between(low, high, random()));
+            let order = placed.last().to_owned();
+            run = Some(placed);
             self.index.set(
                 id,
                 Slot::Alive {
@@ -237,28 +253,26 @@ impl Document {
             );
             planned.push(Planned { id, order, new });
         }
+        self.run = run;
         Ok(())
     }
 
-    fn position(
-        &self,
-        place: Place,
-        moving: Option<EntryId>,
-        random: u128,
-    ) -> Result<String, EditRefusal> {
+    /// The positions between which a place is; at the end without one.
+    fn gap(&self, place: Option<Place>, moving: Option<EntryId>) -> Result<Gap, EditRefusal> {
         let (beside, side) = match place {
-            Place::Before(id) => (id, Side::Before),
-            Place::After(id) => (id, Side::After),
+            None => return Ok((self.index.last(), None)),
+            Some(Place::Before(id)) => (id, Side::Before),
+            Some(Place::After(id)) => (id, Side::After),
         };
-        let position = if moving == Some(beside) {
+        let gap = if moving == Some(beside) {
             None
         } else {
-            self.index.beside(beside, side, moving, random)
+            self.index.gap(beside, side, moving)
         };
-        position.ok_or(EditRefusal::NoPlace(beside))
+        gap.ok_or(EditRefusal::NoPlace(beside))
     }
 
-    fn patch(
+    pub(super) fn patch(
         &mut self,
         id: EntryId,
         patch: &EntryPatch,
@@ -301,8 +315,9 @@ impl Document {
     ) -> Result<Edited, EditRefusal> {
         let order = patch
             .place
-            .map(|place| self.position(place, Some(id), draw()))
-            .transpose()?;
+            .map(|place| self.gap(Some(place), Some(id)))
+            .transpose()?
+            .map(|(low, high)| position::between(low.as_deref(), high.as_deref(), draw()));
         let change = self.commit(stamp, &union.marks().collect(), |draft| {
             for (field, value) in registers(union, patch, order, stamp.at_ms).in_order() {
                 draft.set(union, field.key(), &value)?;
@@ -320,18 +335,7 @@ impl Document {
         })
     }
 
-    fn keep(&mut self, id: EntryId, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
-        let union = self.union(id, Union::read)?;
-        let change = self.commit(stamp, &BTreeSet::new(), |draft| draft.keep(&union))?;
-        Ok(Edited {
-            change,
-            touched: self.refresh([id])?,
-            results: vec![id],
-            undone: None,
-        })
-    }
-
-    fn delete(&mut self, id: EntryId, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
+    pub(super) fn delete(&mut self, id: EntryId, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
         let union = self.union(id, Union::read_life)?;
         let change = self.commit(stamp, &BTreeSet::new(), |draft| draft.kill(&union))?;
         Ok(Edited {
@@ -380,7 +384,7 @@ impl Document {
     }
 
     /// Reads a live entry.
-    fn union(
+    pub(super) fn union(
         &self,
         id: EntryId,
         read: fn(&Automerge, EntryId) -> Result<Option<Union>, AutomergeError>,

@@ -14,7 +14,7 @@ mod undo;
 mod versions;
 
 use super::*;
-use crate::entry::{Author, Edit, Entry, EntryPatch, NewEntry, Place};
+use crate::entry::{Author, Decision, Edit, Entry, EntryPatch, NewEntry, Place};
 use names::{Actor, EntryId, ListName};
 
 /// A replica with a clock and a source of random bits that tests can predict.

@@ -327,8 +327,8 @@ pub struct FieldConflict {
     /// Which field.
     pub field: EntryField,
     /// All its values, the one that is shown first. Of `deleted` they are `deleted` and `edited`, of `done`
-    /// `done` and `open`, of `tags` `+TAG` and `-TAG`; what was cleared is empty. Of the order there are
-    /// none: a move settles it.
+    /// `done` and `open`, of `tags` `+TAG` and `-TAG`, of `order` `first` and `after ID`; what was cleared
+    /// is empty.
     pub values: Vec<FieldValue>,
 }
 

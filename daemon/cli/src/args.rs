@@ -248,7 +248,7 @@ pub(crate) enum Command {
     /// Settle what was written apart in a field
     ///
     /// Nothing is overwritten that came after you looked. Of `deleted` the values are deleted and
-    /// edited, of `done` done and open, of `tags` +TAG and -TAG.
+    /// edited, of `done` done and open, of `tags` +TAG and -TAG, of `order` first and `after ID`.
     Resolve(Resolve),
     /// Show who changed what in a list, or in an entry
     ///

@@ -272,7 +272,7 @@ fn an_edit_that_decides_nothing_leaves_the_mark_of_a_deletion() {
     b.edit(&Edit::Delete(id));
     a.sync(&mut b);
     assert_eq!(b.entry(id).conflicts, [Field::Deleted]);
-    b.edit(&Edit::Keep(id));
+    b.edit(&Edit::Resolve(id, Decision::Keep));
     a.sync(&mut b);
     assert_eq!(a.entry(id).conflicts, []);
 }

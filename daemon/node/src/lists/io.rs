@@ -14,7 +14,7 @@ use crate::proof::Proofs;
 use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, Protocol, RequestId, WriteError, WriteId};
 use bytes::Bytes;
-use crdt::entry::{Author, Entry};
+use crdt::entry::{Author, Entry, Field};
 use crdt::list::{Account, Dispute, Undone};
 use crdt::vector::Sums;
 use names::{Actor, ChangeHash, EntryId, ListId, ListName, NodeId, NodeName, Role, Shard};
@@ -313,6 +313,14 @@ pub enum Refusal {
     /// `before` or `after` names an entry that is not there.
     #[error("there is no entry {0} to be placed next to")]
     NoPlace(EntryId),
+    /// The field has one value in that entry.
+    #[error("{} of {id} has one value: it is settled", .field.as_str())]
+    Settled {
+        /// Which entry.
+        id: EntryId,
+        /// Which field.
+        field: Field,
+    },
     /// The change undid none, so that there is nothing to be made anew.
     #[error("the change {0} undid nothing")]
     NoUndo(ChangeHash),

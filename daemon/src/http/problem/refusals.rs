@@ -18,6 +18,7 @@ impl From<lists::Refusal> for Problem {
             R::NoEntry(_) => Kind::Entry,
             R::Deleted(_) => Kind::Deleted,
             R::NoChange(_) => Kind::Change,
+            R::Settled { .. } => Kind::Settled,
             R::Changed => Kind::Stale,
             R::TooLarge(_) => Kind::TooLarge,
             R::NoPlace(_) | R::NoUndo(_) | R::TooManyReplicas { .. } => Kind::Invalid,

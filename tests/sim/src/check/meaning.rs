@@ -134,7 +134,8 @@ impl History {
                 .for_each(|entry| self.add_entry(at, entry, entry.id.or(drawn))),
             Edit::Patch(id, patch) => self.patch(at, *id, patch),
             Edit::Delete(id) => self.touch(at, *id, false),
-            Edit::Keep(id) => self.touch(at, *id, true),
+            // No client of a seed decides anything else.
+            Edit::Resolve(id, _) => self.touch(at, *id, true),
             // What undoing means is proved beside the code; no client of a seed does it.
             Edit::Undo(_) | Edit::Redo(_) => {}
             Edit::DeleteAll => {

@@ -242,7 +242,7 @@ fn check(document: &Document, edit: &Edit, expect: Option<Precondition>) -> Resu
 
 fn addressed(edit: &Edit) -> Option<EntryId> {
     match edit {
-        Edit::Patch(id, _) | Edit::Delete(id) | Edit::Keep(id) => Some(*id),
+        Edit::Patch(id, _) | Edit::Delete(id) | Edit::Resolve(id, _) => Some(*id),
         Edit::Add(_) | Edit::DeleteAll | Edit::Undo(_) | Edit::Redo(_) => None,
     }
 }
@@ -252,6 +252,7 @@ fn refused(refusal: EditRefusal) -> Refusal {
         EditRefusal::NoEntry(id) => Refusal::NoEntry(id),
         EditRefusal::Deleted(id) => Refusal::Deleted(id),
         EditRefusal::NoPlace(id) => Refusal::NoPlace(id),
+        EditRefusal::Settled { id, field } => Refusal::Settled { id, field },
         EditRefusal::NoChange(change) => Refusal::NoChange(change),
         EditRefusal::NoUndo(change) => Refusal::NoUndo(change),
         EditRefusal::TooLarge(why) => Refusal::TooLarge(why),
