@@ -183,6 +183,8 @@ pub struct EntriesQuery {
     /// The greatest estimate in minutes, included; what has none does not pass.
     #[param(minimum = 0)]
     pub estimate_max: Option<u32>,
+    /// How much it matters: `high`, `medium`, `low`, or `none` for entries without a priority.
+    pub priority: Option<String>,
     /// A part of the title or the notes, in any case.
     pub text: Option<String>,
     /// The IANA name of the time zone that decides on which day an instant is; UTC without.

@@ -15,7 +15,9 @@ pub(crate) use cluster::{Events, LogLevel, MemberState, Members, Partition, Reac
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub use help::GROUPS;
-pub(crate) use lists::{Add, Durability, Edit, Entries, Log, Move, Resolve, RmList, Show, Undo};
+pub(crate) use lists::{
+    Add, Agenda, Durability, Edit, Entries, Log, Move, Resolve, Rm, RmList, Show, SortBy, Undo,
+};
 pub(crate) use pki::Pki;
 pub(crate) use process::{
     Described, Group, GroupMembers, Link, Monitor, Named, OnConflict, Pair, ProcessState, Ps,
@@ -219,14 +221,10 @@ pub(crate) enum Command {
         #[arg(long = "match", value_name = "TEXT")]
         matching: Option<String>,
     },
-    /// Show the entries of a list
+    /// Show the entries of a list, or one of them
     Show(Show),
     /// Show the open entries of all lists by due date
-    Agenda {
-        /// Only what is due today or overdue
-        #[arg(long)]
-        today: bool,
-    },
+    Agenda(Agenda),
     /// Add an entry to a list
     Add(Add),
     /// Change an entry
@@ -236,7 +234,9 @@ pub(crate) enum Command {
     /// Reopen completed entries
     Reopen(Entries),
     /// Delete entries
-    Rm(Entries),
+    ///
+    /// At a terminal it asks before it deletes several. muster undo brings them back, one by one.
+    Rm(Rm),
     /// Show what was written apart in a list, or in all
     ///
     /// Each value of a field that several have written at the same time, with who and when. The first
@@ -265,6 +265,8 @@ pub(crate) enum Command {
     /// Move an entry to another place in its list
     Move(Move),
     /// Delete a list with all its entries
+    ///
+    /// At a terminal it asks. muster undo brings the list back.
     RmList(RmList),
     /// Follow the changes of a list
     Watch {

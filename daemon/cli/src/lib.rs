@@ -161,7 +161,7 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Events(args) => events::events(&session()?, &args).await,
         Command::Lists { matching } => lists::lists(&session()?, matching.as_deref()).await,
         Command::Show(args) => lists::show(&session()?, &args).await,
-        Command::Agenda { today } => lists::agenda(&session()?, today).await,
+        Command::Agenda(args) => lists::agenda(&session()?, &args).await,
         Command::RmList(args) => edit::remove_list(&session()?, &args).await,
         Command::Watch { list } => watch::follow(&session()?, &list).await,
         Command::Add(args) => edit::add(&session()?, &args).await,

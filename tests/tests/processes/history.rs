@@ -125,6 +125,13 @@ async fn people_read_the_history_and_undo_by_the_first_characters_of_a_hash() ->
     ensure!(run(&["edit", "bob", &milk, "--title", "soy milk"])?.0 == 0);
     let (code, words) = run(&["undo", "bob", &renamed[..12]])?;
     ensure!(code == 4 && words.contains("title of"), "{code} {words}");
+    let (_, all) = run(&["show", "bob", &milk])?;
+    let has = |line: &str| all.lines().any(|one| one == line);
+    ensure!(
+        has("title\t[ ] soy milk") && has(&format!("id\t{milk}")),
+        "{all}"
+    );
+    ensure!(all.contains("\trenamed oat milk to soy milk\n"), "{all}");
     ensure!(run(&["log", "bob", &milk, "-n", "1"])?.1.lines().count() == 1);
     ensure!(run(&["undo", "bob", "ffffffffffff"])?.0 == 3);
     Ok(())

@@ -82,7 +82,17 @@ fn of_lists(id: &str) -> Vec<(Vec<&str>, i32)> {
         (vec!["lists", "--match", "cho"], 0),
         (vec!["show", "chores"], 0),
         (vec!["show", "chores", "--open", "--tag", "deck"], 0),
+        (vec!["show", "chores", id], 0),
+        (vec!["show", "chores", "ZZZZZZ"], 3),
+        (vec!["show", "chores", id, "--open"], 2),
+        (vec!["show", "chores", "--overdue", "--sort", "due"], 0),
+        (vec!["show", "chores", "--no-due", "--priority", "none"], 0),
+        (
+            vec!["show", "chores", "--text", "s", "--assignee", "kim"],
+            0,
+        ),
         (vec!["show", "nothing"], 3),
+        (vec!["agenda", "--list", "chores", "--tag", "deck"], 0),
         (vec!["agenda"], 0),
         (vec!["agenda", "--today"], 0),
         (vec!["edit", "chores", id, "--title", "polish"], 0),
@@ -104,7 +114,7 @@ fn of_lists(id: &str) -> Vec<(Vec<&str>, i32)> {
         (vec!["move", "chores", id, "--before", id], 2),
         (vec!["rm", "chores", id], 0),
         (vec!["rm", "chores", id], 3),
-        (vec!["rm-list", "chores"], 0),
+        (vec!["rm-list", "chores", "--yes"], 0),
         (vec!["rm-list", "chores"], 3),
     ]
 }
