@@ -1598,8 +1598,8 @@ export interface components {
             field: components["schemas"]["EntryField"];
             /**
              * @description All its values, the one that is shown first. Of `deleted` they are `deleted` and `edited`, of `done`
-             *     `done` and `open`, of `tags` `+TAG` and `-TAG`; what was cleared is empty. Of the order there are
-             *     none: a move settles it.
+             *     `done` and `open`, of `tags` `+TAG` and `-TAG`, of `order` `first` and `after ID`; what was cleared
+             *     is empty.
              */
             values: components["schemas"]["FieldValue"][];
         };
@@ -4162,6 +4162,8 @@ export interface operations {
                 estimate_min?: number;
                 /** @description The greatest estimate in minutes, included; what has none does not pass. */
                 estimate_max?: number;
+                /** @description How much it matters: `high`, `medium`, `low`, or `none` for entries without a priority. */
+                priority?: string;
                 /** @description A part of the title or the notes, in any case. */
                 text?: string;
                 /** @description The IANA name of the time zone that decides on which day an instant is; UTC without. */
@@ -5831,6 +5833,8 @@ export interface operations {
                 estimate_min?: number;
                 /** @description The greatest estimate in minutes, included; what has none does not pass. */
                 estimate_max?: number;
+                /** @description How much it matters: `high`, `medium`, `low`, or `none` for entries without a priority. */
+                priority?: string;
                 /** @description A part of the title or the notes, in any case. */
                 text?: string;
                 /** @description The IANA name of the time zone that decides on which day an instant is; UTC without. */
