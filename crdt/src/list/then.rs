@@ -7,7 +7,7 @@ use super::document::Document;
 use super::genesis;
 use super::outline::{OpName, Outline};
 use super::plain::Plain;
-use super::read::{Seen, Union};
+use super::read::{LIFE, Seen, Union};
 use automerge::{Automerge, AutomergeError, Change, ChangeHash, ObjId, ObjType, ReadDoc, Value};
 use names::{Actor, EntryId};
 use std::collections::BTreeSet;
@@ -66,11 +66,22 @@ impl Document {
         self.index.owner(OpName::of(&parent.obj)?)
     }
 
+    /// Whether an entry was in the list before that change and not after it: as much as it takes to
+    /// know that many were deleted.
+    pub(super) fn deleted(&self, past: &Past, id: EntryId) -> Result<bool, AutomergeError> {
+        let is_life = |key: &str| key == LIFE;
+        let alive = |heads: &[ChangeHash]| {
+            let union = Union::read_at(&self.doc, id, heads, is_life)?;
+            Ok::<_, AutomergeError>(union.is_some_and(|union| union.is_alive()))
+        };
+        Ok(alive(&past.deps)? && !alive(&[past.hash])?)
+    }
+
     /// How an entry was before that change and after it.
     pub(super) fn step(&self, past: &Past, id: EntryId) -> Result<Step, AutomergeError> {
         Ok(Step {
-            before: Union::read_at(&self.doc, id, &past.deps)?,
-            after: Union::read_at(&self.doc, id, &[past.hash])?,
+            before: Union::read_at(&self.doc, id, &past.deps, |_| true)?,
+            after: Union::read_at(&self.doc, id, &[past.hash], |_| true)?,
         })
     }
 }
@@ -83,11 +94,12 @@ impl Past {
 }
 
 impl Union {
-    /// Reads an entry as it was when these were the heads; `None` if there was none.
+    /// Reads the wanted keys of an entry as it was when these were the heads; `None` if there was none.
     fn read_at(
         doc: &Automerge,
         id: EntryId,
         heads: &[ChangeHash],
+        wanted: impl Fn(&str) -> bool,
     ) -> Result<Option<Self>, AutomergeError> {
         let all = doc.get_all_at(genesis::entries(), id.to_string(), heads)?;
         let maps = all
@@ -97,7 +109,8 @@ impl Union {
             .collect();
         let mut union = Self::of_maps(maps);
         for (number, map) in union.maps.clone().iter().enumerate() {
-            let keys: Vec<String> = doc.keys_at(map, heads).collect();
+            let keys = doc.keys_at(map, heads).filter(|key| wanted(key));
+            let keys: Vec<String> = keys.collect();
             for key in keys {
                 let values = doc.get_all_at(map, key.as_str(), heads)?;
                 let seen = values.iter().filter_map(|(value, op)| {

@@ -179,6 +179,9 @@ impl Document {
         id: EntryId,
         skipped: &mut Vec<Skipped>,
     ) -> Result<Option<Reversal>, AutomergeError> {
+        if self.deleted(past, id)? {
+            return self.revival(id);
+        }
         let Step { before, after } = self.step(past, id)?;
         let (Some(after), Some(now)) = (after, Union::read(&self.doc, id)?) else {
             return Ok(None);
@@ -194,11 +197,7 @@ impl Document {
         };
         let life = match (before.is_alive(), after.is_alive()) {
             (false, true) => self.unmade(past, &now),
-            (true, false) => {
-                let life = now.parities(LIFE);
-                (life.odd || !life.even).then_some(Life::Kept)
-            }
-            (false, false) => None,
+            (true | false, false) => None,
             (true, true) => found.fields((before, &after, &now)),
         };
         skipped.append(&mut found.skipped);
@@ -207,6 +206,21 @@ impl Document {
             now,
             writes: found.writes,
             life,
+        }))
+    }
+
+    /// An entry that was deleted is in the list again, and that it was deleted counts no longer.
+    fn revival(&self, id: EntryId) -> Result<Option<Reversal>, AutomergeError> {
+        let now = Union::read_life(&self.doc, id)?;
+        let now = now.filter(|now| {
+            let life = now.parities(LIFE);
+            life.odd || !life.even
+        });
+        Ok(now.map(|now| Reversal {
+            id,
+            now,
+            writes: Vec::new(),
+            life: Life::Kept,
         }))
     }
 
