@@ -2,21 +2,23 @@
 //! document.
 
 mod leaving;
+mod looking;
 
 pub use leaving::{Judged, Without};
+pub use looking::{Look, Seen};
 
-use super::io::{Disputed, ListRow};
+use super::io::ListRow;
 use super::own::Own;
 use crate::wire::RequestId;
 use bytes::Bytes;
-use crdt::entry::{Author, Entry};
+use crdt::entry::Entry;
 use crdt::list::{
-    self, Account, Applied, ApplyError, CheckedChange, Document, LeftOut, LoadError, Moment,
-    RawChange, Way,
+    self, Applied, ApplyError, CheckedChange, Document, LeftOut, LoadError, RawChange,
 };
 use crdt::vector::{Range, Tip, VersionVector};
 use leaving::{leave_out, rulings};
-use names::{Actor, ChangeHash, ChangeId, EntryId, ListId, ListName, NodeId};
+use looking::see;
+use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -125,44 +127,6 @@ pub enum Done {
         /// `None` if the list has no such change.
         found: Result<Option<Seen>, JobError>,
     },
-}
-
-/// What is looked for in a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// Its entries as of this change.
-    EntriesAt(ChangeHash),
-    /// Its entries with fields that were written apart.
-    Disputes,
-    /// Its changes, or those of one entry.
-    History {
-        /// Only those that wrote to this entry.
-        entry: Option<EntryId>,
-        /// Only those that stand before this one.
-        before: Option<Moment>,
-        /// At most so many.
-        most: usize,
-    },
-    /// The last change that somebody has made on this node.
-    LastOf {
-        /// Who.
-        by: Author,
-        /// What for.
-        way: Way,
-    },
-}
-
-/// What was seen, in the order of [`Look`]'s variants.
-#[derive(Debug)]
-pub enum Seen {
-    /// In the order of the list.
-    Entries(Vec<Entry>),
-    /// In the order of their ids.
-    Disputes(Vec<Disputed>),
-    /// The newest first.
-    History(Vec<Account>),
-    /// None if there is none.
-    LastOf(Option<ChangeHash>),
 }
 
 /// A document made from the store's rows.
@@ -320,40 +284,6 @@ impl Job {
             }
         }
     }
-}
-
-fn see(
-    list: ListId,
-    document: &Document,
-    look: Look,
-    source: &dyn Source,
-) -> Result<Option<Seen>, JobError> {
-    Ok(match look {
-        Look::EntriesAt(change) => document.entries_at(change).map(Seen::Entries),
-        Look::History {
-            entry,
-            before,
-            most,
-        } => Some(Seen::History(document.history(entry, before, most))),
-        Look::LastOf { by, way } => {
-            let made = source.made(list)?;
-            let is_own = |actor| made.contains_key(&actor);
-            Some(Seen::LastOf(document.next_of(&by, way, is_own)))
-        }
-        Look::Disputes => {
-            let entries = document.entries().into_iter();
-            let disputed = entries.filter(|entry| !entry.conflicts.is_empty());
-            let mut all: Vec<Disputed> = disputed
-                .map(|entry| Disputed {
-                    disputes: document.disputes(entry.id),
-                    owners: BTreeMap::new(),
-                    entry,
-                })
-                .collect();
-            all.sort_unstable_by_key(|one| one.entry.id);
-            Some(Seen::Disputes(all))
-        }
-    })
 }
 
 /// A snapshot is only a cache: if it does not give what the store's vector names, all changes are
