@@ -548,6 +548,47 @@ export interface paths {
         patch: operations["edit"];
         trace?: never;
     };
+    "/v1/lists/{list}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The changes of a list, or of one of its entries, the newest first; a change stands before all that
+         *     it builds upon.
+         * @description A deleted list has its history still.
+         */
+        get: operations["history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lists/{list}/redo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes an undoing back, or the caller's last one, by a new change.
+         * @description Without a hash only if the caller has written nothing else to the list since.
+         */
+        post: operations["redo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/lists/{list}/resolve": {
         parameters: {
             query?: never;
@@ -563,6 +604,27 @@ export interface paths {
          *     make at most one conflict of two values.
          */
         post: operations["resolve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lists/{list}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undoes a change, or the caller's last one, by a new change.
+         * @description A field is restored where the change's value still stands; the rest stays and is told. A deletion is
+         *     undone whatever came since: a deleted list comes back whole.
+         */
+        post: operations["undo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1203,6 +1265,26 @@ export interface components {
             /** @description Whose certificate it is. */
             which: components["schemas"]["CertificateKind"];
         };
+        /** @description What a change did with an entry. */
+        ChangedEntry: {
+            /** @description The fields that differ; none of an entry that was deleted. */
+            fields: components["schemas"]["ChangedField"][];
+            /** @description The entry's id. */
+            id: string;
+            /** @description Its title then. */
+            title: string;
+            /** @description What became of it. */
+            what: components["schemas"]["EntryFate"];
+        };
+        /** @description A field that a change wrote. Each tag is one. */
+        ChangedField: {
+            /** @description Which field; `deleted` is the mark of an entry that one has deleted and another one edited. */
+            field: components["schemas"]["EntryField"];
+            /** @description What it became. */
+            new: string;
+            /** @description What it was before, as the values of a conflict are written; empty for nothing. */
+            old: string;
+        };
         /**
          * @description Something that happened in the cluster. Which of the further fields it has follows from its kind
          *     and type.
@@ -1408,6 +1490,16 @@ export interface components {
             entry: components["schemas"]["TodoEntry"];
         };
         /**
+         * @description What a change did with an entry.
+         *
+         *     - `added`: It added it.
+         *     - `changed`: It changed it.
+         *     - `deleted`: It deleted it.
+         *     - `restored`: It was deleted, and is in the list again.
+         * @enum {string}
+         */
+        EntryFate: "added" | "changed" | "deleted" | "restored";
+        /**
          * @description A field of an entry that can be in conflict.
          *
          *     - `deleted`: Deleted by one, and edited by another.
@@ -1572,8 +1664,8 @@ export interface components {
             field: components["schemas"]["EntryField"];
             /**
              * @description All its values, the one that is shown first. Of `deleted` they are `deleted` and `edited`, of `done`
-             *     `done` and `open`, of `tags` `+TAG` and `-TAG`; what was cleared is empty. Of the order there are
-             *     none: a move settles it.
+             *     `done` and `open`, of `tags` `+TAG` and `-TAG`, of `order` `first` and `after ID`; what was cleared
+             *     is empty.
              */
             values: components["schemas"]["FieldValue"][];
         };
@@ -1916,6 +2008,43 @@ export interface components {
             /** @description `left`. */
             state: components["schemas"]["MemberState"];
         };
+        /** @description A change of a list. */
+        ListChange: {
+            /**
+             * Format: date-time
+             * @description When it was made, by the clock of the node that made it.
+             */
+            at: string;
+            /**
+             * @description Who made it, and on which node. Where the change names another node than the one that has made
+             *     it, that stands behind it as what it says.
+             */
+            by: string;
+            /** @description What it did with each entry; of very many the first 100. */
+            entries: components["schemas"]["ChangedEntry"][];
+            /** @description Its hash, by which it is undone, and the list shown as it was then. */
+            hash: string;
+            /**
+             * Format: int64
+             * @description With how many more.
+             */
+            more_entries: number;
+            /** @description The node that has made it; null if that is not known. */
+            node: string | null;
+            /** @description The undoing that it takes back. */
+            redoes: string | null;
+            /** @description What it did, in words. */
+            summary: string;
+            /** @description The change that it undoes. */
+            undoes: string | null;
+        };
+        /** @description A page of them. */
+        ListChangePage: {
+            /** @description In the order of the call. */
+            items: components["schemas"]["ListChange"][];
+            /** @description To be given as `cursor` for what follows; null at the end. */
+            next: string | null;
+        };
         /** @description What `/v1/lists/{list}/watch` sends. */
         ListStreamEvent: {
             /** @description The list as it is. */
@@ -2207,6 +2336,16 @@ export interface components {
             /** @description Where it keeps its data. */
             store: components["schemas"]["StatusOfStore"];
         };
+        /**
+         * @description Why a part of a change is not undone.
+         *
+         *     - `changed`: It was changed since.
+         *     - `conflict`: Others have written the field at the same time: it is in conflict.
+         *     - `deleted`: The entry was deleted since.
+         *     - `foreign`: What it was before is nothing that this node can write.
+         * @enum {string}
+         */
+        NotUndone: "changed" | "conflict" | "deleted" | "foreign";
         /** @description A link to the page. */
         PageCode: {
             /** @description What can be traded for a token, once. It is told only here. */
@@ -2707,6 +2846,15 @@ export interface components {
             /** @description Why. */
             reason: string;
         };
+        /** @description A part of a change that is not undone. */
+        SkippedField: {
+            /** @description The entry's id. */
+            entry: string;
+            /** @description The field. */
+            field: components["schemas"]["EntryField"];
+            /** @description Why. */
+            why: components["schemas"]["NotUndone"];
+        };
         /** @description To-do lists. */
         StatusOfLists: {
             /**
@@ -2930,6 +3078,30 @@ export interface components {
          * @enum {string}
          */
         TokenScope: "page" | "read" | "sd";
+        /** @description Which change is undone, or made anew. */
+        UndoRequest: {
+            /** @description The change's hash; without it is the caller's last one on this node. */
+            change?: string | null;
+        };
+        /** @description What became of undoing a change. */
+        UndoResult: {
+            /** @description The change that was undone. */
+            change: string;
+            /**
+             * Format: int64
+             * @description In how many entries something was undone.
+             */
+            entries: number;
+            /**
+             * Format: int64
+             * @description How much more that is.
+             */
+            more_skipped: number;
+            /** @description What became of waiting for replicas, if the call asked for it. */
+            replicas?: components["schemas"]["ReplicaConfirmations"];
+            /** @description What stays as it is; of very much the first 100. */
+            skipped: components["schemas"]["SkippedField"][];
+        };
         /** @description What the cluster's own authority is to sign so that one below it is withdrawn. */
         WithdrawalDraft: {
             /** @description Which authority it is about. */
@@ -4077,6 +4249,8 @@ export interface operations {
                 estimate_min?: number;
                 /** @description The greatest estimate in minutes, included; what has none does not pass. */
                 estimate_max?: number;
+                /** @description How much it matters: `high`, `medium`, `low`, or `none` for entries without a priority. */
+                priority?: string;
                 /** @description A part of the title or the notes, in any case. */
                 text?: string;
                 /** @description The IANA name of the time zone that decides on which day an instant is; UTC without. */
@@ -5746,6 +5920,8 @@ export interface operations {
                 estimate_min?: number;
                 /** @description The greatest estimate in minutes, included; what has none does not pass. */
                 estimate_max?: number;
+                /** @description How much it matters: `high`, `medium`, `low`, or `none` for entries without a priority. */
+                priority?: string;
                 /** @description A part of the title or the notes, in any case. */
                 text?: string;
                 /** @description The IANA name of the time zone that decides on which day an instant is; UTC without. */
@@ -6504,6 +6680,284 @@ export interface operations {
             };
         };
     };
+    history: {
+        parameters: {
+            query?: {
+                /** @description Only those of the entry with this id. */
+                entry?: string;
+                /** @description How many at most. A page of large things may have fewer. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of changes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListChangePage"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-list`: There is no such list */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    redo: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Wait until so many nodes in all have the change on disk: a number from 1, `majority` or
+                 *     `all` of the roster.
+                 */
+                replicas?: string;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UndoRequest"];
+            };
+        };
+        responses: {
+            /** @description Undone as far as it was not changed since. */
+            200: {
+                headers: {
+                    /** @description The hash of the new change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoResult"];
+                };
+            };
+            /** @description The same, durable here, but the deadline passed before enough replicas confirmed. */
+            202: {
+                headers: {
+                    /** @description The hash of the new change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoResult"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-list`: There is no such list; `/problems/no-such-change`: There is no such change */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     resolve: {
         parameters: {
             query?: {
@@ -6614,6 +7068,171 @@ export interface operations {
             };
             /** @description `/problems/stale`: It was changed in between */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    undo: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Wait until so many nodes in all have the change on disk: a number from 1, `majority` or
+                 *     `all` of the roster.
+                 */
+                replicas?: string;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UndoRequest"];
+            };
+        };
+        responses: {
+            /** @description Undone as far as it was not changed since. */
+            200: {
+                headers: {
+                    /** @description The hash of the new change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoResult"];
+                };
+            };
+            /** @description The same, durable here, but the deadline passed before enough replicas confirmed. */
+            202: {
+                headers: {
+                    /** @description The hash of the new change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoResult"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-list`: There is no such list; `/problems/no-such-change`: There is no such change */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -29,6 +29,7 @@ mod expected;
 mod fleet;
 mod followed;
 mod heals;
+mod history;
 mod hosts;
 mod http;
 mod identity;

@@ -56,6 +56,8 @@ refuses! {
     lists::ask::Edit: TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
     lists::ask::EntriesAt: List Change Store Busy Quarantined Unknown Deadline;
     lists::ask::Disputes: List Store Busy Quarantined Unknown Deadline;
+    lists::ask::History: List Store Busy Quarantined Unknown Deadline;
+    lists::ask::LastOf: List Change Store Busy Quarantined Unknown Deadline;
     lists::ask::Depart: Store Busy Unknown Deadline;
     lists::ask::Rebuild: List Store Busy Quarantined Unknown Deadline DiskFull;
     // What the cluster machine is asked.

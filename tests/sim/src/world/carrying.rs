@@ -411,6 +411,8 @@ impl World {
                 other @ (Reply::Unconfirmed(_)
                 | Reply::Entries(_)
                 | Reply::Disputes(_)
+                | Reply::History(_)
+                | Reply::LastOf(_)
                 | Reply::Lagging(_)
                 | Reply::Forks(_)
                 | Reply::Contradictions(_)

@@ -284,8 +284,22 @@ fn changing() -> Vec<Try> {
         ask("/v1/lists/{list}", "DELETE", "/v1/lists/groceries", 204),
         ask("/v1/lists/{list}", "DELETE", "/v1/lists/groceries", 404),
         ask("/v1/lists/{list}", "GET", "/v1/lists/groceries", 404),
+        ask(HISTORY, "GET", "/v1/lists/groceries/history?limit=2", 200),
+        ask(HISTORY, "GET", "/v1/lists/groceries/history?cursor=00", 400),
+        ask(HISTORY, "GET", "/v1/lists/groceries/history?entry=x", 422),
+        ask(HISTORY, "GET", "/v1/lists/unknown/history", 404),
+        ask(UNDO, "POST", "/v1/lists/groceries/undo", 200).body(json!({})),
+        ask(UNDO, "POST", "/v1/lists/groceries/undo", 422).body(json!({ "change": "x" })),
+        ask(UNDO, "POST", "/v1/lists/groceries/undo", 404).body(json!({ "change": "0".repeat(64) })),
+        ask(UNDO, "POST", "/v1/lists/unknown/undo", 404).body(json!({})),
+        ask(REDO, "POST", "/v1/lists/groceries/redo?replicas=2", 200).body(json!({})),
+        ask(REDO, "POST", "/v1/lists/groceries/redo", 404).body(json!({})),
     ]
 }
+
+const HISTORY: &str = "/v1/lists/{list}/history";
+const UNDO: &str = "/v1/lists/{list}/undo";
+const REDO: &str = "/v1/lists/{list}/redo";
 
 const PROCESS: &str = "/v1/processes/{name}";
 const MEMBER: &str = "/v1/groups/{group}/{name}";

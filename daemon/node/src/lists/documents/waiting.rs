@@ -138,7 +138,7 @@ impl Documents {
                     self.commits.advance(
                         edge,
                         list,
-                        advance,
+                        *advance,
                         vec![Verdict {
                             request,
                             result: Ok(reply),

@@ -200,6 +200,8 @@ impl Wait {
             reply @ (Reply::Unconfirmed(_)
             | Reply::Entries(_)
             | Reply::Disputes(_)
+            | Reply::History(_)
+            | Reply::LastOf(_)
             | Reply::Lagging(_)
             | Reply::Forks(_)
             | Reply::Contradictions(_)
