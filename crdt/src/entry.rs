@@ -1,6 +1,6 @@
 //! An entry of a to-do list as people see it, and what they can do to it.
 
-use names::EntryId;
+use names::{ChangeHash, EntryId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -12,6 +12,7 @@ mod size;
 
 pub use fields::{Entry, EntryPatch, Field, NewEntry};
 pub(crate) use fields::{Supply, Visit};
+pub(crate) use kind::text;
 
 /// When an entry is due: on a day, wherever one is, or at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -89,6 +90,38 @@ pub enum Place {
     After(EntryId),
 }
 
+/// A decision between values of one field of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It is deleted, whatever others have edited.
+    Delete,
+    /// It stays, although others have deleted it.
+    Keep,
+    /// It has that tag, or has it not; other tags stay as they are.
+    Tag {
+        /// The tag.
+        tag: String,
+        /// Whether it has it.
+        stays: bool,
+    },
+    /// It stands before all others.
+    First,
+    /// That field has the value that the patch sets, and the patch sets nothing else.
+    Field(Field, EntryPatch),
+}
+
+impl Decision {
+    /// Which field it is about.
+    pub fn field(&self) -> Field {
+        match self {
+            Self::Delete | Self::Keep => Field::Deleted,
+            Self::Tag { .. } => Field::Tags,
+            Self::First => Field::Order,
+            Self::Field(field, _) => *field,
+        }
+    }
+}
+
 /// One intention of a client, which becomes one change of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
@@ -98,8 +131,12 @@ pub enum Edit {
     Patch(EntryId, EntryPatch),
     /// Deletes one entry.
     Delete(EntryId),
-    /// Decides that an entry stays which one has deleted and another one has edited.
-    Keep(EntryId),
+    /// Settles a field that several have written at the same time.
+    Resolve(EntryId, Decision),
     /// Deletes every entry that this replica knows.
     DeleteAll,
+    /// Undoes a change, wherever it was made.
+    Undo(ChangeHash),
+    /// Undoes a change that undid another one.
+    Redo(ChangeHash),
 }

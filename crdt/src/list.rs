@@ -15,27 +15,34 @@
 //! field's values are its values in all of them. `life` and the tags count up: each write takes the
 //! smallest number of the right parity above all that it sees, so that no two concurrent intentions
 //! are an equal write (which Automerge drops). An entry is alive if any visible value of `life` is
-//! even: an edit wins over a concurrent deletion, and the entry says so among its conflicts.
+//! even: an edit wins over a concurrent deletion, and the entry says so among its conflicts. An edit
+//! of such an entry leaves the odd value where it is: only a decision overwrites both.
 
 mod anew;
 mod apply;
 mod authorship;
 mod chunk;
+mod commit;
 mod compose;
 mod dispute;
 mod document;
 mod edit;
 mod genesis;
+mod history;
 mod index;
 mod judge;
 mod left_out;
+mod message;
 mod outline;
 mod past;
 mod plain;
 mod position;
 mod read;
+mod resolve;
 mod salt;
 mod scan;
+mod then;
+mod undo;
 mod word;
 mod write;
 
@@ -44,11 +51,14 @@ pub use apply::{Applied, ApplyError};
 pub use dispute::{Dispute, Disputed};
 pub use document::{Document, LoadError, RawChange, Standing, Touched, heads_tag};
 pub use edit::{EditRefusal, Edited};
+pub use history::{Account, Difference, Fate, Moment, Told};
 pub use judge::{CheckedChange, Fault, Head, hash_of, head_of, judge, start_op};
 pub use left_out::{Basis, Joined, LeftOut, MAX_LEFT_OUT, Ruling, Settled};
+pub use message::Act;
 pub(crate) use plain::Plain;
-pub(crate) use position::is_valid as is_position;
+pub(crate) use position::{is_same_gap, is_valid as is_position};
 pub use salt::Salt;
+pub use undo::{Skipped, Undone, Way, Why};
 pub use word::Word;
 
 /// The largest change, in bytes. Larger ones are refused here and by every peer.

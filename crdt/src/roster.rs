@@ -4,10 +4,12 @@
 //! (run, standing) and merges by taking the larger pair: replicas converge in any order, a new run
 //! makes a node a member again, and anybody may forget one.
 
+mod away;
 mod line;
 mod pace;
 mod revocation;
 
+pub use away::{Away, MAX_AWAY_MS, MAX_WHY_BYTES, Notice};
 pub use line::{Author, Line};
 pub use pace::Pace;
 pub use revocation::{MAX_BYTES as MAX_REVOCATION_BYTES, Mark, Revocation, Told, mark};

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `host` | configuration, certificates, permissions, disk, limits | the daemon; the command line when no daemon answers |
 //! | `peers` | for each member: UDP both ways, path, clock, version, certificate | the daemon |
+//! | `processes` | whether the processes are there that are expected | the daemon |
 //! | `search` | whether seeds and known members have answered since the start | the daemon |
 //! | `absent` | why no daemon answers: the unit, the ports | the command line |
 
@@ -12,6 +13,7 @@ pub(crate) mod disk;
 pub(crate) mod expiry;
 pub(crate) mod host;
 pub(crate) mod peers;
+pub(crate) mod processes;
 pub(crate) mod search;
 
 pub(crate) use api::node::{Finding, FindingLevel as Level};

@@ -67,12 +67,13 @@ impl Heals {
         let (now, at) = (self.clock.now(), Millis(event.at.0));
         let mut collector = self.collector.lock();
         match kind {
-            MemberChange::Down => collector.lost(now.instant, at, *id, name),
+            MemberChange::Down | MemberChange::Away => collector.lost(now.instant, at, *id, name),
             MemberChange::Alive => collector.back(now, at, *id),
             MemberChange::Left | MemberChange::Forgotten | MemberChange::Revoked => {
                 collector.gone(now.instant, *id);
             }
             MemberChange::Joined
+            | MemberChange::Back
             | MemberChange::Suspect
             | MemberChange::Restarting
             | MemberChange::Indirect

@@ -20,6 +20,7 @@
 
 mod assets;
 mod authority;
+mod away;
 mod cluster;
 mod connections;
 mod heals;
@@ -268,6 +269,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         cluster::routes(),
         authority::routes(),
         revocations::routes(),
+        away::routes(),
         heals::routes(),
         reach::routes(),
         withdrawals::routes(),

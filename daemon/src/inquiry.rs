@@ -1,5 +1,6 @@
 //! Answers what other nodes ask when somebody examines the cluster there.
 
+mod asking;
 pub(crate) mod heals;
 pub(crate) mod reach;
 
@@ -38,6 +39,7 @@ async fn reply(service: Service, question: transport::Question) {
         Ok(Question::Sight(of)) => Answer::Sight(sight(&service, of)),
         Ok(Question::Heal(newer)) => Answer::Heal(heals::told(&service, newer)),
         Ok(Question::Sights(above)) => Answer::Sights(reach::sights(&service, above)),
+        Ok(Question::Source) => Answer::Source(question.from),
         Ok(Question::Relay(to)) => Answer::Relay(relayed(&service, to, asker).await),
         Err(error) => {
             return tracing::debug!(peer = question.peer.name, %error, "a question is not understood");

@@ -13,21 +13,24 @@
 //! | the process | `process_` | the kernel, at each scrape |
 //!
 //! Labels have few values, all known when the node starts, and every series is there from the
-//! start: their number does not depend on how many lists, processes or clients there are. The one
-//! family with a series for each other member is written by `members`.
+//! start: their number does not depend on how many lists, processes or clients there are. The
+//! families with a series for each other member, and for each process that is expected, are written by
+//! `named`.
 //! `dashboards/METRICS.md` is the table of all of them, which a test compares with what a node
 //! exports.
 
 mod families;
 mod labelled;
-mod members;
+mod named;
 mod process;
 mod recorded;
 mod snapshot;
 
 pub(crate) use recorded::*;
 
+use crate::process::Expected;
 use anyhow::Context;
+use names::ProcessName;
 pub(crate) use process::Process;
 pub(crate) use snapshot::{Snapshot, count, sum};
 
@@ -35,6 +38,7 @@ use families::{COUNTERS, GAUGES, PROCESS, SECONDS};
 use labelled::{SPREAD_COUNTERS, SPREAD_GAUGES};
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -86,7 +90,11 @@ pub(crate) async fn upkeep(handle: PrometheusHandle) {
 }
 
 /// All metrics in Prometheus' text format, with the parts' numbers as given.
-pub(crate) fn render(handle: &PrometheusHandle, snapshot: &Snapshot) -> String {
+pub(crate) fn render(
+    handle: &PrometheusHandle,
+    snapshot: &Snapshot,
+    expected: &BTreeMap<ProcessName, Expected>,
+) -> String {
     for (name, _, value) in GAUGES.iter().chain(PROCESS) {
         gauge!(*name).set(value(snapshot) as f64);
     }
@@ -115,6 +123,7 @@ pub(crate) fn render(handle: &PrometheusHandle, snapshot: &Snapshot) -> String {
         text,
         "# HELP {CPU_SECONDS} {help}\n# TYPE {CPU_SECONDS} counter\n{CPU_SECONDS} {seconds}\n"
     );
-    members::write(&mut text, snapshot);
+    named::write_members(&mut text, snapshot);
+    named::write_processes(&mut text, expected);
     text
 }

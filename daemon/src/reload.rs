@@ -12,6 +12,7 @@ use crate::metrics;
 use crate::systemd;
 use crate::tls::Tls;
 use anyhow::{Context, bail};
+use names::ProcessName;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
@@ -40,6 +41,8 @@ pub struct Policy {
     pub plain_tokens: bool,
     /// How many bytes each user may write into lists within a day.
     pub written_per_user: u64,
+    /// Names that some process should have at any time.
+    pub expected: Vec<ProcessName>,
 }
 
 /// Bounds on the clients of the API.
@@ -249,6 +252,7 @@ fn policy(config: &Config) -> Policy {
         open: config.http.open,
         plain_tokens: config.http.plain_tokens,
         written_per_user: u64::try_from(config.limits.written_per_uid).unwrap_or(u64::MAX),
+        expected: config.processes.expect.clone(),
     }
 }
 

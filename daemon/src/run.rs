@@ -171,7 +171,8 @@ impl Node {
             self.cluster_settings(capacity)?,
             wires,
         )?;
-        let workers = self.start_workers(workers, &identities, (&endpoint, &events, &changes))?;
+        let workers =
+            self.start_workers(workers, &identities, (&inbox, &endpoint, &events, &changes))?;
         let (advertised, cluster) = (self.advertised.clone(), inbox.clone());
         advertised.follow(endpoint.local_addr(), move |to| cluster.moved(to))?;
         let trouble = watch_store(noticed, workers.clone());
@@ -382,7 +383,8 @@ impl Node {
         &mut self,
         workers: Vec<(ListsInbox, lists::Inputs)>,
         identities: &Identities,
-        (endpoint, events, changes): (
+        (cluster, endpoint, events, changes): (
+            &cluster::Inbox,
             &transport::Endpoint,
             &EventLog,
             &broadcast::Sender<Arc<node::lists::Change>>,
@@ -411,6 +413,8 @@ impl Node {
                     .collect(),
                 compares_numbers: Protocol::spoken(self.config.cluster.accept_v1)
                     .any(|spoken| spoken < Protocol::PROVED),
+                takes_unsigned: self.config.cluster.accept_unsigned
+                    || Protocol::is_v1_spoken(self.config.cluster.accept_v1),
                 quarantined: self
                     .recovered
                     .quarantined
@@ -428,6 +432,7 @@ impl Node {
             };
             let wires = lists::Wires {
                 inbox: inbox.clone(),
+                cluster: cluster.clone(),
                 store: self.store.clone(),
                 epoch: self.recovered.epoch,
                 endpoint: endpoint.clone(),

@@ -8,14 +8,14 @@ use crate::link::Link;
 use crate::logging::Logging;
 use crate::machines::{AskError, Inbox, ListsInbox, Shown, answer};
 use crate::metrics::{self, Process, Snapshot, count};
-use crate::process::{Host, Replica, Watcher};
+use crate::process::{self, Expected, Host, Replica, Watcher};
 use crate::reload::{self, Reloader};
 use crate::systemd::Part;
 use crate::tls::Tls;
 use crate::tokens::Tokens;
 use crdt::entry::Author;
 use crdt::roster::Revocation;
-use names::{ListId, NodeId, NodeName, Role};
+use names::{ListId, NodeId, NodeName, ProcessName, Role};
 use node::cluster::{self, MemberView, RosterView, Search};
 use node::lists;
 use node::machine::Ask;
@@ -470,7 +470,11 @@ impl Service {
             .filter(|member| member.id == view.me || member.state.is_reachable())
             .count();
         let mut line = format!(
-            "{reachable} of {expected} members, {} lists, {}",
+            "{reachable} of {expected} members{}, {} lists, {}",
+            match view.away().count() {
+                0 => String::new(),
+                away => format!(", {away} away"),
+            },
             self.known_lists(),
             view.verdict.as_str()
         );
@@ -481,9 +485,15 @@ impl Service {
         line
     }
 
-    /// All metrics in Prometheus' text format.
-    pub fn metrics(&self) -> String {
-        metrics::render(&self.inner.metrics, &self.snapshot())
+    /// All metrics in Prometheus' text format. `configured` are the names that some process should have.
+    pub fn metrics(&self, configured: &[ProcessName]) -> String {
+        let expected = self.expected(configured);
+        metrics::render(&self.inner.metrics, &self.snapshot(), &expected)
+    }
+
+    /// The processes that should be there: those of `configured`, and those that have failed.
+    pub(crate) fn expected(&self, configured: &[ProcessName]) -> BTreeMap<ProcessName, Expected> {
+        process::expected(&self.inner.replica, configured, &self.view())
     }
 
     /// Asks the machine that owns a list.

@@ -75,8 +75,14 @@ pub(crate) struct Link {
     overflowed_urgent: Notify,
     overflowed_bulk: Notify,
     large_datagrams: Arc<Semaphore>,
-    /// Why this end closed it.
-    reason: OnceLock<String>,
+    closing: OnceLock<Closing>,
+}
+
+/// Why this end closed a connection.
+#[derive(Debug)]
+struct Closing {
+    reason: String,
+    is_violated: bool,
 }
 
 impl Link {
@@ -110,7 +116,7 @@ impl Link {
             overflowed_urgent: Notify::new(),
             overflowed_bulk: Notify::new(),
             large_datagrams: Arc::new(Semaphore::new(MAX_LARGE_DATAGRAMS.into())),
-            reason: OnceLock::new(),
+            closing: OnceLock::new(),
         }
     }
 
@@ -193,7 +199,11 @@ impl Link {
     /// Takes no more messages, waits shortly until those accepted before are acknowledged, then
     /// closes.
     pub(crate) fn close(self: &Arc<Self>, core: &Core, code: CloseCode, reason: &str) {
-        if self.reason.set(reason.to_owned()).is_err() {
+        let closing = Closing {
+            reason: reason.to_owned(),
+            is_violated: false,
+        };
+        if self.closing.set(closing).is_err() {
             return;
         }
         self.end_queues();
@@ -208,9 +218,10 @@ impl Link {
     pub(crate) fn violated(&self, core: &Core, reason: &str) {
         core.counters.violations.fetch_add(1, Relaxed);
         warn!(peer = self.peer.name, reason, "a peer broke the protocol");
-        let _ = self
-            .reason
-            .set(format!("the peer broke the protocol: {reason}"));
+        let _ = self.closing.set(Closing {
+            reason: format!("the peer broke the protocol: {reason}"),
+            is_violated: true,
+        });
         self.quic
             .close(CloseCode::Violation.into(), reason.as_bytes());
     }
@@ -271,8 +282,8 @@ impl Link {
 
     fn words(&self, error: &ConnectionError, idle: Duration) -> String {
         match error {
-            ConnectionError::LocallyClosed => match self.reason.get() {
-                Some(reason) => format!("closed here: {reason}"),
+            ConnectionError::LocallyClosed => match self.closing.get() {
+                Some(closing) => format!("closed here: {}", closing.reason),
                 None => "this node shuts down".to_owned(),
             },
             ConnectionError::ApplicationClosed(close) if close.reason.is_empty() => {
@@ -372,6 +383,10 @@ async fn tell(
         .deliver(Event::Closed {
             conn,
             reason: link.words(&error, core.settings.idle),
+            is_violated: link
+                .closing
+                .get()
+                .is_some_and(|closing| closing.is_violated),
         })
         .await;
 }

@@ -81,6 +81,8 @@ pub enum Event {
         conn: u64,
         /// Why, in words.
         reason: String,
+        /// Whether this end closed it because the peer broke the protocol of this layer.
+        is_violated: bool,
     },
 }
 

@@ -11,7 +11,7 @@ use crate::connection::negotiated;
 use crate::dial::leaf_of;
 use crate::endpoint::{self, Core};
 use crate::event::PeerName;
-use crate::fault::Socket;
+use crate::fault::{Socket, canonical};
 use crate::refusal::{DialErrorKind, Failure, Verdict};
 use crate::tls::About;
 use bytes::Bytes;
@@ -46,6 +46,8 @@ const MAX_KNOCKS: usize = 256;
 pub struct Question {
     /// Who asks, by its certificate.
     pub peer: PeerName,
+    /// From which address its packets come.
+    pub from: IpAddr,
     /// The bytes of the question.
     pub bytes: Bytes,
     /// Takes the answer, of at most 16 KiB; without one the peer is told that there is none.
@@ -190,11 +192,13 @@ pub(crate) async fn serve(core: Arc<Core>, quic: quinn::Connection, peer: PeerNa
     };
     quic.set_max_concurrent_bi_streams(MAX_OPEN.into());
     let serving = async {
+        let asker = |from: SocketAddr| (peer.clone(), canonical(from).ip());
         while let Ok((send, recv)) = quic.accept_bi().await {
             let Some(questions) = core.questions() else {
                 return quic.close(0_u8.into(), b"no questions are answered here");
             };
-            tokio::spawn(answer(questions, peer.clone(), send, recv));
+            let asker = asker(quic.remote_address());
+            tokio::spawn(answer(questions, asker, send, recv));
         }
     };
     if timeout(in_time(LIMIT, quic.rtt()), serving).await.is_err() {
@@ -206,11 +210,11 @@ pub(crate) async fn serve(core: Arc<Core>, quic: quinn::Connection, peer: PeerNa
 /// if the answer were empty.
 async fn answer(
     questions: mpsc::Sender<Question>,
-    peer: PeerName,
+    asker: (PeerName, IpAddr),
     mut send: quinn::SendStream,
     recv: quinn::RecvStream,
 ) {
-    match find_answer(&questions, peer, recv).await {
+    match find_answer(&questions, asker, recv).await {
         Some(bytes) => {
             // The peer may have gone meanwhile.
             let _ = send.write_all(&bytes).await;
@@ -221,7 +225,7 @@ async fn answer(
 
 async fn find_answer(
     questions: &mpsc::Sender<Question>,
-    peer: PeerName,
+    (peer, from): (PeerName, IpAddr),
     mut recv: quinn::RecvStream,
 ) -> Option<Bytes> {
     let bytes = recv.read_to_end(MAX_QUESTION_BYTES).await.ok()?;
@@ -229,6 +233,7 @@ async fn find_answer(
     questions
         .try_send(Question {
             peer,
+            from,
             bytes: bytes.into(),
             reply,
         })

@@ -129,12 +129,16 @@ impl ListId {
 pub struct Shard(pub u8);
 
 impl Actor {
+    /// The last actor of one salt in one list. A node needs another one only when somebody else writes by
+    /// the one before it.
+    pub const LAST_OF_SALT: u8 = 63;
+
     /// An actor of a node in a list:
     ///
     /// | bytes | are |
     /// | --- | --- |
     /// | 8 | the beginning of SHA-256("muster salt" ‖ node ‖ salt): the same in all lists, by which the salt is found ([`SaltHint`]) |
-    /// | 1 | `nth`: which of the actors of that salt in that list |
+    /// | 1 | `nth`: which of the actors of that salt in that list, at most [`Self::LAST_OF_SALT`] |
     /// | 7 | the beginning of SHA-256("muster actor" ‖ list ‖ node ‖ salt ‖ nth) |
     ///
     /// Salts are 16 random bytes, drawn at each start and after every failed commit, and never reused:
@@ -171,7 +175,7 @@ impl Actor {
     /// Whether it is one of the actors of that node and salt in that list.
     pub fn is_of(self, list: ListId, node: NodeId, salt: [u8; 16]) -> bool {
         let Self([.., nth, _, _, _, _, _, _, _]) = self;
-        self == Self::derive(list, node, salt, nth)
+        nth <= Self::LAST_OF_SALT && self == Self::derive(list, node, salt, nth)
     }
 }
 

@@ -2,7 +2,7 @@
 //! agree, and what a client may send.
 
 use super::{Due, Priority};
-use crate::list::{Plain, is_position};
+use crate::list::{Plain, is_position, is_same_gap};
 use automerge::ScalarValue;
 use names::with_unprintable;
 use serde::Serialize;
@@ -129,6 +129,11 @@ impl Kind for Position {
 
     fn write(&self, value: &String) -> ScalarValue {
         value.as_str().into()
+    }
+
+    /// Two that have moved something into one gap agree: it stands where both wanted it.
+    fn agree(&self, one: &String, other: &String) -> bool {
+        one == other || is_same_gap(one, other)
     }
 }
 
@@ -267,6 +272,23 @@ fn check_length(text: &str, most: usize) -> Result<(), String> {
         "has {} bytes; at most {most} are allowed",
         text.len()
     ))
+}
+
+/// What stands in a document, for people.
+pub(crate) fn text(value: &ScalarValue) -> String {
+    match value {
+        ScalarValue::Str(text) => text.to_string(),
+        ScalarValue::Timestamp(ms) => jiff::Timestamp::from_millisecond(*ms)
+            .map_or_else(|_| ms.to_string(), |at| at.to_string()),
+        ScalarValue::Null => String::new(),
+        ScalarValue::Int(_)
+        | ScalarValue::Uint(_)
+        | ScalarValue::F64(_)
+        | ScalarValue::Boolean(_)
+        | ScalarValue::Counter(_)
+        | ScalarValue::Bytes(_)
+        | ScalarValue::Unknown { .. } => value.to_string(),
+    }
 }
 
 #[cfg(test)]

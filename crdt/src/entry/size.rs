@@ -1,7 +1,7 @@
 //! How much an edit writes: for who bounds what a user may write.
 
 use super::kind::Kind;
-use super::{Edit, EntryPatch, Field, NewEntry, Visit};
+use super::{Decision, Edit, EntryPatch, Field, NewEntry, Visit};
 use serde::Serialize;
 
 /// What a new entry, or a change of one, takes beside its values: ids, keys and places, by estimate.
@@ -9,12 +9,14 @@ const OVERHEAD: usize = 100;
 
 impl Edit {
     /// About how many bytes this adds to the history of its list, which all nodes keep. A deletion
-    /// counts as nothing, so that whoever may not write more may still tidy up.
+    /// counts as nothing, so that whoever may not write more may still tidy up; what undoing writes
+    /// again is known only once it is done.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Add(entries) => entries.iter().map(NewEntry::bytes).sum(),
             Self::Patch(_, patch) => patch.bytes(),
-            Self::Keep(_) => OVERHEAD,
+            Self::Resolve(_, Decision::Field(_, patch)) => patch.bytes(),
+            Self::Resolve(..) | Self::Undo(_) | Self::Redo(_) => OVERHEAD,
             Self::Delete(_) | Self::DeleteAll => 0,
         }
     }

@@ -8,6 +8,7 @@
 use super::document::{RawChange, Standing};
 use super::edit::Stamp;
 use super::judge::{CheckedChange, judge};
+use super::message::Act;
 use super::{Document, EditRefusal};
 use crate::entry::{Edit, Entry, EntryPatch, NewEntry, Place};
 use bytes::Bytes;
@@ -46,7 +47,11 @@ impl Document {
             let (instead_of, by, at_ms) = (change.hash(), change.author(), change.at_ms());
             let steps = then.replay(vec![change]);
             let plan = self.plan_anew(&then, steps);
-            let stamp = Stamp { by: &by, at_ms };
+            let stamp = Stamp {
+                by: &by,
+                at_ms,
+                act: Act::Edit,
+            };
             let changes = self.carry_out(plan, stamp, instead_of)?;
             anew.push(Anew {
                 instead_of,
@@ -120,6 +125,9 @@ impl Document {
                     EditRefusal::NoEntry(_)
                     | EditRefusal::Deleted(_)
                     | EditRefusal::NoPlace(_)
+                    | EditRefusal::NoChange(_)
+                    | EditRefusal::Settled { .. }
+                    | EditRefusal::NoUndo(_)
                     | EditRefusal::TooLarge(_),
                 ) => {}
             }

@@ -218,7 +218,7 @@ impl Document {
                 change.start_op(),
                 change.max_op(),
                 change.change.timestamp(),
-                &change.author().0,
+                change.change.message().unwrap_or_default(),
                 change.bytes().len(),
             );
         }

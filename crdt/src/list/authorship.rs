@@ -13,8 +13,10 @@ use std::sync::Arc;
 pub(super) struct Origin {
     /// Seconds since the epoch.
     pub(super) seconds: i64,
-    /// The change's message.
+    /// Who has written it, as it says.
     pub(super) author: Arc<str>,
+    /// Whether it undoes another change: what it writes was there before.
+    pub(super) takes_back: bool,
 }
 
 /// Each actor's changes in order, with their authors kept once.
@@ -29,16 +31,26 @@ pub(super) struct Authorship {
 #[derive(Clone, Copy, Debug)]
 struct Stamp {
     start_op: u32,
+    /// The author's number, and above it [`TAKES_BACK`].
     author: u32,
     seconds: i64,
 }
 
+/// Marks a change that undoes another one.
+const TAKES_BACK: u32 = 1 << 31;
+
 impl Authorship {
     /// Takes in the next change of an actor.
-    pub(super) fn insert(&mut self, actor: Actor, start_op: u64, seconds: i64, author: &str) {
+    pub(super) fn insert(
+        &mut self,
+        actor: Actor,
+        start_op: u64,
+        seconds: i64,
+        (author, takes_back): (&str, bool),
+    ) {
         let stamp = Stamp {
             start_op: u32::try_from(start_op).unwrap_or(u32::MAX),
-            author: self.number(author),
+            author: self.number(author) | if takes_back { TAKES_BACK } else { 0 },
             seconds,
         };
         self.changes.entry(actor).or_default().push(stamp);
@@ -63,11 +75,12 @@ impl Authorship {
         let stamp = stamps.get(after.checked_sub(1)?)?;
         let author = self
             .authors
-            .get(usize::try_from(stamp.author).ok()?)?
+            .get(usize::try_from(stamp.author & !TAKES_BACK).ok()?)?
             .clone();
         Some(Origin {
             seconds: stamp.seconds,
             author,
+            takes_back: stamp.author & TAKES_BACK != 0,
         })
     }
 
@@ -85,16 +98,16 @@ mod tests {
     fn an_operation_belongs_to_the_last_change_that_starts_at_or_before_it() {
         let mut authorship = Authorship::default();
         let actor = Actor([1; 16]);
-        authorship.insert(actor, 2, 10, "ann");
-        authorship.insert(actor, 5, 20, "bob");
+        authorship.insert(actor, 2, 10, ("ann", false));
+        authorship.insert(actor, 5, 20, ("bob", true));
         let of = |counter| {
             authorship
                 .of(OpName { counter, actor })
-                .map(|origin| (origin.seconds, origin.author.to_string()))
+                .map(|origin| (origin.seconds, origin.author.to_string(), origin.takes_back))
         };
         assert_eq!(of(1), None);
-        assert_eq!(of(4), Some((10, "ann".to_owned())));
-        assert_eq!(of(5), Some((20, "bob".to_owned())));
+        assert_eq!(of(4), Some((10, "ann".to_owned(), false)));
+        assert_eq!(of(5), Some((20, "bob".to_owned(), true)));
         assert_eq!(
             authorship.of(OpName {
                 counter: 3,

@@ -70,7 +70,7 @@ impl Document {
             start_op,
             max_op,
             stamp.seconds(),
-            &stamp.by.0,
+            &stamp.message(),
             size,
         );
         let touched = outline
@@ -102,7 +102,7 @@ impl Document {
             seq: self.vector.seq(self.actor) + 1,
             start_op,
             time: stamp.seconds(),
-            message: Some(stamp.by.0.clone()),
+            message: Some(stamp.message()),
             deps: self.doc.get_heads(),
             extra_bytes: Vec::new(),
             author: None,
@@ -154,6 +154,7 @@ impl Composer<'_> {
 mod tests {
     use super::*;
     use crate::entry::{Author, Due, NewEntry, Priority};
+    use crate::list::Act;
     use names::{Actor, EntryId, ListName};
     use proptest::prelude::*;
 
@@ -199,7 +200,7 @@ mod tests {
             let (mut composed, mut drafted) = (new(), new());
             let by = Author("kim@node1".to_owned());
             for (number, (entries, at_ms)) in edits.iter().enumerate() {
-                let stamp = Stamp { by: &by, at_ms: i64::from(*at_ms) };
+                let stamp = Stamp { by: &by, at_ms: i64::from(*at_ms), act: Act::Edit };
                 let id = |n: usize| EntryId((100 - number as u128) << 8 | n as u128);
                 let planned: Vec<_> = entries.iter().enumerate().map(|(n, new)| Planned { id: id(n), order: format!("a{n}"), new }).collect();
                 let (change, touched) = composed.add_composed(&planned, stamp).unwrap();

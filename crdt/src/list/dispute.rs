@@ -5,9 +5,8 @@ use super::document::Document;
 use super::outline::OpName;
 use super::read::{LIFE, TAG, Union};
 use crate::entry::kind::Kind;
-use crate::entry::{Author, Entry, Field, Supply};
-use automerge::ScalarValue;
-use names::EntryId;
+use crate::entry::{Author, Entry, Field, Supply, text};
+use names::{Actor, EntryId};
 use std::convert::Infallible;
 
 /// A field of an entry with more than one visible value.
@@ -15,7 +14,7 @@ use std::convert::Infallible;
 pub struct Dispute {
     /// Which field.
     pub field: Field,
-    /// Its values, the one that is shown first. Of the order there are none: a place says nothing to people.
+    /// Its values, the one that is shown first.
     pub values: Vec<Disputed>,
 }
 
@@ -23,19 +22,31 @@ pub struct Dispute {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disputed {
     /// As people read it; empty where the field was cleared. Of `deleted` it is `deleted` or `edited`, of
-    /// tags `+tag` or `-tag`.
+    /// tags `+tag` or `-tag`, of the order `first` or `after` and the id of an entry.
     pub text: String,
     /// Who wrote it.
     pub by: Author,
     /// Milliseconds since the epoch, by the clock of the writer's node.
     pub at: i64,
+    /// The actor that wrote it.
+    pub actor: Actor,
 }
 
 impl Document {
     /// What was written apart in an entry; nothing if it is not there.
     pub fn disputes(&self, id: EntryId) -> Vec<Dispute> {
         let union = Union::read(&self.doc, id).ok().flatten();
-        union.map_or_else(Vec::new, |union| union.disputes(id, &self.authorship))
+        let mut found = union.map_or_else(Vec::new, |union| union.disputes(id, &self.authorship));
+        let order = found
+            .iter_mut()
+            .filter(|dispute| dispute.field == Field::Order);
+        for value in order.flat_map(|dispute| &mut dispute.values) {
+            value.text = match self.index.before(&value.text, id) {
+                None => "first".to_owned(),
+                Some(other) => format!("after {other}"),
+            };
+        }
+        found
     }
 }
 
@@ -86,6 +97,7 @@ impl Disputes<'_> {
             text,
             by: origin.author(),
             at: origin.ms(),
+            actor: op.actor,
         }
     }
 
@@ -116,29 +128,12 @@ impl Supply for Disputes<'_> {
             }
         }
         if unlike.len() > 1 {
-            let shown = unlike.iter().filter(|_| field != Field::Order);
-            let values = shown
+            let values = unlike
+                .iter()
                 .map(|(value, op)| self.disputed(text(&kind.write(value)), *op))
                 .collect();
             self.add(field, values);
         }
         Ok(K::Value::default())
-    }
-}
-
-/// What stands in a document, for people.
-fn text(value: &ScalarValue) -> String {
-    match value {
-        ScalarValue::Str(text) => text.to_string(),
-        ScalarValue::Timestamp(ms) => jiff::Timestamp::from_millisecond(*ms)
-            .map_or_else(|_| ms.to_string(), |at| at.to_string()),
-        ScalarValue::Null => String::new(),
-        ScalarValue::Int(_)
-        | ScalarValue::Uint(_)
-        | ScalarValue::F64(_)
-        | ScalarValue::Boolean(_)
-        | ScalarValue::Counter(_)
-        | ScalarValue::Bytes(_)
-        | ScalarValue::Unknown { .. } => value.to_string(),
     }
 }

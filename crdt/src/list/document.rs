@@ -4,6 +4,8 @@ use super::authorship::Authorship;
 use super::index::{Index, Slot};
 use super::judge::CheckedChange;
 use super::left_out::{Basis, Ruling};
+use super::message::{self, Act};
+use super::position::Run;
 use super::read::Union;
 use super::{genesis, past, scan};
 use crate::entry::Entry;
@@ -22,6 +24,9 @@ const BASE_BYTES: usize = 16 << 10;
 const OPERATION_BYTES: usize = 24;
 /// About what a change takes, in Automerge's graph and in ours, in bytes.
 const CHANGE_BYTES: usize = 280;
+/// Automerge keeps a clock with each 16th change, which has 4 bytes for each actor.
+const CHANGES_PER_CLOCK: usize = 16;
+const CLOCK_BYTES: usize = 4;
 /// So many changes are remembered that depend on some that are left out.
 const MAX_ASIDE: usize = 10_000;
 /// About what the index takes for an entry, in bytes.
@@ -96,6 +101,8 @@ pub struct Document {
     pub(super) index: Index,
     pub(super) authorship: Authorship,
     pub(super) actor: Actor,
+    /// The entries that were added here one after the other, last.
+    pub(super) run: Option<Run>,
     pub(super) vector: VersionVector,
     /// Each actor's last change.
     last: BTreeMap<Actor, ChangeHash>,
@@ -148,6 +155,7 @@ impl Document {
             index,
             authorship,
             actor,
+            run: None,
             vector,
             last: BTreeMap::new(),
             max_op: genesis::ENTRIES.counter,
@@ -225,14 +233,14 @@ impl Document {
                     actor,
                     seq: change.seq,
                 };
-                let author = change.message.as_deref().unwrap_or_default();
+                let message = change.message.as_deref().unwrap_or_default();
                 let hash = ChangeHash(change.hash.0);
                 self.record(
                     (id, hash),
                     change.start_op,
                     change.max_op,
                     change.timestamp,
-                    author,
+                    message,
                     0,
                 );
             } else if change.hash.0 != genesis::HASH.0 {
@@ -262,14 +270,17 @@ impl Document {
         start_op: u64,
         max_op: u64,
         seconds: i64,
-        author: &str,
+        message: &str,
         size: usize,
     ) {
         let (last, tip) = (self.vector.tip(id.actor), Tip::of(id, hash));
         self.sums.advance(self.id, last, tip);
         self.vector.insert(tip);
         self.last.insert(id.actor, hash);
-        self.authorship.insert(id.actor, start_op, seconds, author);
+        let author = message::author(message);
+        let takes_back = message::act(message) != Act::Edit;
+        self.authorship
+            .insert(id.actor, start_op, seconds, (author, takes_back));
         self.content = self.content.saturating_add(size);
         self.operations += (max_op + 1).saturating_sub(start_op);
         self.max_op = self.max_op.max(max_op);
@@ -455,6 +466,10 @@ impl Document {
             (operations, OPERATION_BYTES),
             (self.authorship.len(), CHANGE_BYTES),
             (self.index.len(), ENTRY_BYTES),
+            (
+                self.authorship.len() / CHANGES_PER_CLOCK,
+                self.vector.len() * CLOCK_BYTES,
+            ),
             (self.content, 1),
         ];
         parts.iter().fold(BASE_BYTES, |sum, (count, bytes)| {

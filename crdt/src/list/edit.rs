@@ -1,22 +1,19 @@
 //! Editing: one intention of a client becomes one change.
 
+use super::MAX_OPERATIONS;
 use super::document::{Document, RawChange, Standing, Touched};
-use super::index::{Side, Slot};
-use super::judge::MAX_AUTHOR_BYTES;
-use super::outline::OpName;
+use super::index::{Gap, Side, Slot};
+use super::message::{self, Act};
+use super::position::{self, Run};
 use super::read::Union;
-use super::write::{Draft, Registers, Room, Stop};
-use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS};
+use super::undo::Undone;
+use super::write::{Registers, Stop};
 use crate::entry::kind::{Position, Tick};
 use crate::entry::{Author, Edit, EntryPatch, Field, NewEntry, Place, Visit};
-use automerge::transaction::CommitOptions;
-use automerge::{Automerge, AutomergeError, ObjId};
-use bytes::Bytes;
-use names::{ChangeHash, ChangeId, EntryId};
+use automerge::{Automerge, AutomergeError};
+use names::{ChangeHash, EntryId};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// What a change's frame takes besides dependencies, author and actors, in bytes.
-const FRAME_BYTES: usize = 512;
 
 /// What an edit came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +26,8 @@ pub struct Edited {
     /// The entries that the edit names, in its order: those added (or there already), changed or
     /// deleted. Empty for [`Edit::DeleteAll`].
     pub results: Vec<EntryId>,
+    /// What became of undoing a change, if that was the edit.
+    pub undone: Option<Undone>,
 }
 
 /// Why an edit was refused. Nothing was changed, except as [`EditRefusal::Broken`] says.
@@ -43,6 +42,20 @@ pub enum EditRefusal {
     /// The entry to be placed next to is not in the list, or is the one that is to be moved.
     #[error("there is no entry {0} to be placed next to")]
     NoPlace(EntryId),
+    /// The field has one value in that entry, so that there is nothing to be decided.
+    #[error("{} of {id} has one value: it is settled", .field.as_str())]
+    Settled {
+        /// Which entry.
+        id: EntryId,
+        /// Which field.
+        field: Field,
+    },
+    /// The list has no such change.
+    #[error("the list has no change {0}")]
+    NoChange(ChangeHash),
+    /// The change undid none, so that there is nothing to be made anew.
+    #[error("the change {0} undid nothing")]
+    NoUndo(ChangeHash),
     /// Peers would refuse the change.
     #[error("the change is too large: {0}")]
     TooLarge(String),
@@ -71,12 +84,18 @@ impl From<AutomergeError> for EditRefusal {
 pub(super) struct Stamp<'a> {
     pub(super) by: &'a Author,
     pub(super) at_ms: i64,
+    pub(super) act: Act,
 }
 
 impl Stamp<'_> {
     /// As changes have it.
     pub(super) fn seconds(self) -> i64 {
         self.at_ms.div_euclid(1000)
+    }
+
+    /// The change's message.
+    pub(super) fn message(self) -> String {
+        message::write(&self.by.0, self.act)
     }
 }
 
@@ -101,13 +120,28 @@ impl Document {
         at_ms: i64,
         draw: &mut dyn FnMut() -> u128,
     ) -> Result<Edited, EditRefusal> {
-        let stamp = Stamp { by, at_ms };
+        let act = match edit {
+            Edit::Undo(change) => Act::Undo(*change),
+            Edit::Redo(change) => Act::Redo(*change),
+            Edit::Add(_)
+            | Edit::Patch(..)
+            | Edit::Delete(_)
+            | Edit::Resolve(..)
+            | Edit::DeleteAll => Act::Edit,
+        };
+        let stamp = Stamp { by, at_ms, act };
         guarded(|| match edit {
             Edit::Add(entries) => self.add(entries, stamp, draw),
             Edit::Patch(id, patch) => self.patch(*id, patch, stamp, draw),
             Edit::Delete(id) => self.delete(*id, stamp),
-            Edit::Keep(id) => self.keep(*id, stamp),
+            Edit::Resolve(id, decision) => self.resolve(*id, decision, stamp, draw),
             Edit::DeleteAll => self.delete_all(stamp),
+            Edit::Undo(change) => self.undo(*change, stamp),
+            Edit::Redo(change) => match self.act_of(*change) {
+                Some(Act::Undo(_) | Act::Redo(_)) => self.undo(*change, stamp),
+                Some(Act::Edit) => Err(EditRefusal::NoUndo(*change)),
+                None => Err(EditRefusal::NoChange(*change)),
+            },
         })
     }
 
@@ -132,6 +166,7 @@ impl Document {
             change,
             touched,
             results: ids,
+            undone: None,
         })
     }
 
@@ -141,7 +176,7 @@ impl Document {
         planned: &[Planned<'_>],
         stamp: Stamp<'_>,
     ) -> Result<(Option<RawChange>, Vec<Touched>), EditRefusal> {
-        let change = self.commit(stamp, |draft| {
+        let change = self.commit(stamp, &BTreeSet::new(), |draft| {
             planned
                 .iter()
                 .try_for_each(|plan| draft.add(plan.id, plan.new, &plan.order, stamp.at_ms))
@@ -192,18 +227,23 @@ impl Document {
         draw: &mut dyn FnMut() -> u128,
         planned: &mut Vec<Planned<'a>>,
     ) -> Result<(), EditRefusal> {
+        // What a client names itself shall stand at the same place when it is tried again on another
+        // node, which knows nothing of what was added before.
+        let is_named = entries.iter().any(|new| new.id.is_some());
+        let mut run = self.run.take().filter(|_| !is_named);
         for (new, &id) in entries.iter().zip(ids) {
             match self.standing(id) {
                 Standing::Alive => continue,
                 Standing::Dead => return Err(EditRefusal::Deleted(id)),
                 Standing::Unknown => {}
             }
-            // A retry of this entry on another node shall choose the same position.
-            let random = if new.id.is_some() { id.0 } else { draw() };
-            let order = match new.place {
-                None => self.index.at_end(random),
-                Some(place) => self.position(place, None, random)?,
-            };
+            let (low, high) = self.gap(new.place, None)?;
+            let (low, high) = (low.as_deref(), high.as_deref());
+            let mut random = || if new.id.is_some() { id.0 } else { draw() };
+            let next = run.take().and_then(|run: Run| run.next(low, high));
+            let placed = next.unwrap_or_else(|| Run::between(low, high, random()));
+            let order = placed.last().to_owned();
+            run = Some(placed);
             self.index.set(
                 id,
                 Slot::Alive {
@@ -213,28 +253,26 @@ impl Document {
             );
             planned.push(Planned { id, order, new });
         }
+        self.run = run;
         Ok(())
     }
 
-    fn position(
-        &self,
-        place: Place,
-        moving: Option<EntryId>,
-        random: u128,
-    ) -> Result<String, EditRefusal> {
+    /// The positions between which a place is; at the end without one.
+    fn gap(&self, place: Option<Place>, moving: Option<EntryId>) -> Result<Gap, EditRefusal> {
         let (beside, side) = match place {
-            Place::Before(id) => (id, Side::Before),
-            Place::After(id) => (id, Side::After),
+            None => return Ok((self.index.last(), None)),
+            Some(Place::Before(id)) => (id, Side::Before),
+            Some(Place::After(id)) => (id, Side::After),
         };
-        let position = if moving == Some(beside) {
+        let gap = if moving == Some(beside) {
             None
         } else {
-            self.index.beside(beside, side, moving, random)
+            self.index.gap(beside, side, moving)
         };
-        position.ok_or(EditRefusal::NoPlace(beside))
+        gap.ok_or(EditRefusal::NoPlace(beside))
     }
 
-    fn patch(
+    pub(super) fn patch(
         &mut self,
         id: EntryId,
         patch: &EntryPatch,
@@ -247,6 +285,7 @@ impl Document {
                 change: None,
                 touched: Vec::new(),
                 results: vec![id],
+                undone: None,
             });
         }
         self.patch_union(id, &union, patch, stamp, draw)
@@ -276,9 +315,10 @@ impl Document {
     ) -> Result<Edited, EditRefusal> {
         let order = patch
             .place
-            .map(|place| self.position(place, Some(id), draw()))
-            .transpose()?;
-        let change = self.commit(stamp, |draft| {
+            .map(|place| self.gap(Some(place), Some(id)))
+            .transpose()?
+            .map(|(low, high)| position::between(low.as_deref(), high.as_deref(), draw()));
+        let change = self.commit(stamp, &union.marks().collect(), |draft| {
             for (field, value) in registers(union, patch, order, stamp.at_ms).in_order() {
                 draft.set(union, field.key(), &value)?;
             }
@@ -291,26 +331,18 @@ impl Document {
             change,
             touched: self.refresh([id])?,
             results: vec![id],
+            undone: None,
         })
     }
 
-    fn keep(&mut self, id: EntryId, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
-        let union = self.union(id, Union::read)?;
-        let change = self.commit(stamp, |draft| draft.keep(&union))?;
-        Ok(Edited {
-            change,
-            touched: self.refresh([id])?,
-            results: vec![id],
-        })
-    }
-
-    fn delete(&mut self, id: EntryId, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
+    pub(super) fn delete(&mut self, id: EntryId, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
         let union = self.union(id, Union::read_life)?;
-        let change = self.commit(stamp, |draft| draft.kill(&union))?;
+        let change = self.commit(stamp, &BTreeSet::new(), |draft| draft.kill(&union))?;
         Ok(Edited {
             change,
             touched: vec![self.bury(id)],
             results: vec![id],
+            undone: None,
         })
     }
 
@@ -340,18 +372,19 @@ impl Document {
             .iter()
             .map(|id| self.union(*id, Union::read_life))
             .collect::<Result<Vec<_>, _>>()?;
-        let change = self.commit(stamp, |draft| {
+        let change = self.commit(stamp, &BTreeSet::new(), |draft| {
             unions.iter().try_for_each(|union| draft.kill(union))
         })?;
         Ok(Edited {
             change,
             touched: ids.into_iter().map(|id| self.bury(id)).collect(),
             results: Vec::new(),
+            undone: None,
         })
     }
 
     /// Reads a live entry.
-    fn union(
+    pub(super) fn union(
         &self,
         id: EntryId,
         read: fn(&Automerge, EntryId) -> Result<Option<Union>, AutomergeError>,
@@ -371,95 +404,6 @@ impl Document {
             before: true,
             entry: None,
         }
-    }
-
-    /// Makes one change of what `write` writes; none if that is nothing. Leaves no trace if it is
-    /// refused.
-    fn commit(
-        &mut self,
-        stamp: Stamp<'_>,
-        write: impl FnOnce(&mut Draft<'_>) -> Result<(), Stop>,
-    ) -> Result<Option<RawChange>, EditRefusal> {
-        let Some(made) = self.transact(stamp, write)? else {
-            return Ok(None);
-        };
-        made.iter()
-            .filter_map(|(map, id)| Some((OpName::of(map)?, *id)))
-            .for_each(|(map, id)| self.index.add_map(map, id));
-        self.take_last_change(stamp).map(Some)
-    }
-
-    /// The maps that the change made; `None` if nothing was written.
-    fn transact(
-        &mut self,
-        stamp: Stamp<'_>,
-        write: impl FnOnce(&mut Draft<'_>) -> Result<(), Stop>,
-    ) -> Result<Option<Vec<(ObjId, EntryId)>>, EditRefusal> {
-        let room = self.room(stamp)?;
-        let mut draft = Draft::new(self.doc.transaction(), room);
-        if let Err(stop) = write(&mut draft) {
-            draft.transaction.rollback();
-            return Err(stop.into());
-        }
-        let options = CommitOptions::default()
-            .with_time(stamp.seconds())
-            .with_message(stamp.by.0.as_str());
-        let (change, _) = draft.transaction.commit_with(options);
-        Ok(change.map(|_| draft.made))
-    }
-
-    /// The room that a change has, less what its frame will take.
-    pub(super) fn room(&self, stamp: Stamp<'_>) -> Result<Room, EditRefusal> {
-        if stamp.by.0.len() > MAX_AUTHOR_BYTES {
-            return Err(EditRefusal::TooLarge(format!(
-                "its author has more than {MAX_AUTHOR_BYTES} \
-                bytes"
-            )));
-        }
-        let most = u64::try_from(MAX_OPERATIONS).unwrap_or(u64::MAX);
-        if self.max_op.saturating_add(most) >= u64::from(u32::MAX) {
-            return Err(EditRefusal::TooLarge(
-                "the list's operations cannot be numbered any \
-                more"
-                    .to_owned(),
-            ));
-        }
-        let (dependencies, actors) = (self.doc.get_heads().len() + 1, self.vector.len());
-        Ok(Room::new(
-            FRAME_BYTES + stamp.by.0.len() + 32 * dependencies + 17 * actors,
-        ))
-    }
-
-    fn take_last_change(&mut self, stamp: Stamp<'_>) -> Result<RawChange, EditRefusal> {
-        let broken = |why: &str| EditRefusal::Broken(why.to_owned());
-        let change = self.doc.get_last_local_change().ok_or_else(|| {
-            broken(
-                "the change that was \
-            made is not there",
-            )
-        })?;
-        let id = ChangeId {
-            actor: self.actor,
-            seq: change.seq(),
-        };
-        if change.raw_bytes().len() > MAX_CHANGE_BYTES || id.seq != self.vector.seq(id.actor) + 1 {
-            return Err(broken(
-                "the change that was made is not one that peers accept",
-            ));
-        }
-        self.record(
-            (id, ChangeHash(change.hash().0)),
-            change.start_op().get(),
-            change.max_op(),
-            change.timestamp(),
-            &stamp.by.0,
-            change.raw_bytes().len(),
-        );
-        Ok(RawChange {
-            id,
-            hash: ChangeHash(change.hash().0),
-            bytes: Bytes::copy_from_slice(change.raw_bytes()),
-        })
     }
 }
 

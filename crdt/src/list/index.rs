@@ -2,7 +2,6 @@
 //! list.
 
 use super::outline::OpName;
-use super::position;
 use names::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -90,21 +89,22 @@ impl Index {
         self.maps.get(&map).copied()
     }
 
-    /// A position after all entries.
-    pub(super) fn at_end(&self, random: u128) -> String {
-        position::between(self.order.last().map(|(order, _)| &**order), None, random)
+    /// The position of the last entry.
+    pub(super) fn last(&self) -> Option<Arc<str>> {
+        self.order.last().map(|(order, _)| order.clone())
     }
 
-    /// A position directly before or after a live entry, as if `moving` were not there; `None` if
-    /// there is no such entry. Among entries of equal position there is no room: it is then before,
-    /// or after, all of these.
-    pub(super) fn beside(
-        &self,
-        entry: EntryId,
-        side: Side,
-        moving: Option<EntryId>,
-        random: u128,
-    ) -> Option<String> {
+    /// The entry that stands before a position, other than `moving`.
+    pub(super) fn before(&self, order: &str, moving: EntryId) -> Option<EntryId> {
+        let end = (Arc::from(order), moving);
+        let mut earlier = self.order.range(..end).rev();
+        earlier.find(|(_, id)| *id != moving).map(|(_, id)| *id)
+    }
+
+    /// The positions directly before and after a place beside a live entry, as if `moving` were not
+    /// there; `None` if there is no such entry. Among entries of equal position there is no room: the
+    /// place is then before, or after, all of these.
+    pub(super) fn gap(&self, entry: EntryId, side: Side, moving: Option<EntryId>) -> Option<Gap> {
         let Some(Slot::Alive { order, .. }) = self.slots.get(&entry) else {
             return None;
         };
@@ -112,26 +112,20 @@ impl Index {
         let text = |(order, _): &'_ (Arc<str>, EntryId)| order.clone();
         Some(match side {
             Side::Before => {
-                let neighbour = self
-                    .order
-                    .range(..(order.clone(), EntryId(0)))
-                    .rev()
-                    .find(stays)
-                    .map(text);
-                position::between(neighbour.as_deref(), Some(order), random)
+                let mut lower = self.order.range(..(order.clone(), EntryId(0))).rev();
+                (lower.find(stays).map(text), Some(order.clone()))
             }
             Side::After => {
                 let equals = Bound::Excluded((order.clone(), EntryId(u128::MAX)));
-                let neighbour = self
-                    .order
-                    .range((equals, Bound::Unbounded))
-                    .find(stays)
-                    .map(text);
-                position::between(Some(order), neighbour.as_deref(), random)
+                let mut higher = self.order.range((equals, Bound::Unbounded));
+                (Some(order.clone()), higher.find(stays).map(text))
             }
         })
     }
 }
+
+/// The positions between which a place is, as far as there are any.
+pub(super) type Gap = (Option<Arc<str>>, Option<Arc<str>>);
 
 /// A side of an entry in the list's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

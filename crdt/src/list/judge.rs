@@ -8,7 +8,7 @@ use super::apply::ApplyError;
 pub use super::chunk::Head;
 use super::chunk::{self, ChunkError};
 use super::outline::Outline;
-use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis};
+use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis, message};
 use crate::entry::Author;
 use automerge::{ActorId, Change};
 use bytes::Bytes;
@@ -153,7 +153,8 @@ pub fn judge(bytes: Bytes) -> Result<CheckedChange, Fault> {
         .iter()
         .map(|hash| ChangeHash(hash.0))
         .collect();
-    let author = Author(change.message().unwrap_or_default().to_owned());
+    let message = change.message().unwrap_or_default();
+    let author = Author(message::author(message).to_owned());
     Ok(CheckedChange {
         id,
         hash: frame.hash,

@@ -40,7 +40,8 @@ impl OpName {
         }
     }
 
-    fn of_legacy(op: &OpId) -> Option<Self> {
+    /// The name of an operation that a change refers to.
+    pub(super) fn of_legacy(op: &OpId) -> Option<Self> {
         Some(Self {
             counter: op.counter(),
             actor: Actor(op.actor().to_bytes().try_into().ok()?),

@@ -108,6 +108,17 @@ impl Plain {
         }
     }
 
+    /// As it is written again; `None` for what this program does not understand.
+    pub(super) fn scalar(&self) -> Option<ScalarValue> {
+        match self {
+            Self::Null => Some(ScalarValue::Null),
+            Self::Text(text) => Some(text.as_str().into()),
+            Self::Integer(value) => Some(ScalarValue::Int(*value)),
+            Self::Time(ms) => Some(ScalarValue::Timestamp(*ms)),
+            Self::Other => None,
+        }
+    }
+
     /// A text that may be cleared; an empty one is a cleared one.
     pub(crate) fn text(&self) -> Option<Option<String>> {
         match self {

@@ -6,6 +6,10 @@
 //! sort as strings and appending 100,000 entries takes four digits. The fraction ends with random
 //! digits: two nodes that put entries into the same gap almost never choose equal positions, and
 //! later entries fit between. Positions are never rewritten to make room.
+//!
+//! Entries that are added one after the other are a *run*: the first one draws its digits, and those
+//! after it count on in integers behind the first one's position. So what one node has put into a gap
+//! stays together when another node has put something into the same gap.
 
 /// The longest position that is read as one, in bytes.
 pub(super) const MAX_BYTES: usize = 1024;
@@ -34,6 +38,59 @@ pub(super) fn between(low: Option<&str>, high: Option<&str>, random: u128) -> St
     position
         .filter(|position| position.len() <= MAX_BYTES)
         .unwrap_or_else(|| low.or(high).unwrap_or_default().to_owned())
+}
+
+/// Whether two positions are for the same gap: they differ in their random digits at most.
+pub(crate) fn is_same_gap(one: &str, other: &str) -> bool {
+    let stem = |text: &'_ str| text.len().checked_sub(RANDOM_DIGITS);
+    stem(one)
+        .zip(stem(other))
+        .is_some_and(|(one_stem, other_stem)| {
+            let stems = (one.get(..one_stem), other.get(..other_stem));
+            one_stem > 0 && stems.0.is_some() && stems.0 == stems.1
+        })
+}
+
+/// Entries that were added one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// The first one's position.
+    first: String,
+    /// The last one's.
+    last: String,
+}
+
+impl Run {
+    /// Begins with an entry between two positions.
+    pub(super) fn between(low: Option<&str>, high: Option<&str>, random: u128) -> Self {
+        let first = between(low, high, random);
+        Self {
+            last: first.clone(),
+            first,
+        }
+    }
+
+    /// Goes on with an entry directly after the last one; `None` if `low` is not that one, or there is
+    /// no room.
+    pub(super) fn next(self, low: Option<&str>, high: Option<&str>) -> Option<Self> {
+        if low != Some(self.last.as_str()) {
+            return None;
+        }
+        let counted = self.last.get(self.first.len()..)?;
+        let count = if counted.is_empty() {
+            "a1".to_owned()
+        } else {
+            next_integer(counted)?
+        };
+        let next = format!("{}{count}", self.first);
+        let fits = next.len() <= MAX_BYTES && high.is_none_or(|high| next.as_str() < high);
+        fits.then_some(Self { last: next, ..self })
+    }
+
+    /// The last one's position.
+    pub(super) fn last(&self) -> &str {
+        &self.last
+    }
 }
 
 /// Digits of which the last is not 0: nothing sorts between a text and the same text with a 0.
@@ -181,6 +238,43 @@ mod tests {
     }
 
     #[test]
+    fn a_run_counts_on_behind_its_first_position() {
+        let first = Run::between(None, Some("a1"), 7);
+        let begin = first.last().to_owned();
+        let second = first.clone().next(Some(&begin), Some("a1")).unwrap();
+        assert_eq!(second.last(), format!("{begin}a1"));
+        let third = second.clone().next(Some(second.last()), None).unwrap();
+        assert_eq!(third.last(), format!("{begin}a2"));
+        assert!(begin.as_str() < second.last() && second.last() < third.last());
+        // Somebody else's entry is the last one, or stands where the next one would.
+        assert_eq!(third.clone().next(Some("a0zzz"), None), None);
+        assert_eq!(
+            third.clone().next(Some(third.last()), Some(third.last())),
+            None
+        );
+    }
+
+    #[test]
+    fn a_hundred_thousand_entries_of_a_run_stay_short() {
+        let mut run = Run::between(None, None, 1);
+        for _ in 0..100_000 {
+            let last = run.last().to_owned();
+            run = run.next(Some(&last), None).unwrap();
+            assert!(run.last() > last.as_str());
+        }
+        assert!(run.last().len() <= 10, "{}", run.last());
+    }
+
+    #[test]
+    fn positions_of_one_gap_differ_in_their_random_digits() {
+        let between = |low, high, random| between(Some(low), Some(high), random);
+        let (one, other) = (between("a1", "a2", 7), between("a1", "a2", 9_999));
+        assert!(one != other && is_same_gap(&one, &other), "{one} {other}");
+        assert!(!is_same_gap(&one, &between("a2", "a3", 7)));
+        assert!(!is_same_gap("abc", "abd") && !is_same_gap("", ""));
+    }
+
+    #[test]
     fn without_room_the_position_is_shared() {
         assert_eq!(between(Some("a1"), Some("a1"), 7), "a1");
         assert_eq!(between(Some("a1"), Some("a10"), 7), "a1");
@@ -201,6 +295,25 @@ mod tests {
                 prop_assert!(is_valid(&new));
                 positions.insert(at, new);
             }
+            prop_assert!(positions.is_sorted_by(|a, b| a < b), "{:?}", positions);
+        }
+
+        #[test]
+        fn runs_are_ordered_and_leave_room(steps in proptest::collection::vec((any::<prop::sample::Index>(), 1..6_usize, any::<u128>()), 1..40)) {
+            let mut positions: Vec<String> = Vec::new();
+            for (gap, length, random) in steps {
+                let begin = gap.index(positions.len() + 1);
+                let mut run: Option<Run> = None;
+                for at in begin..begin + length {
+                    let low = at.checked_sub(1).map(|at| positions[at].as_str());
+                    let high = positions.get(at).map(String::as_str);
+                    let next = run.take().and_then(|run| run.next(low, high));
+                    let placed = next.unwrap_or_else(|| Run::between(low, high, random));
+                    positions.insert(at, placed.last().to_owned());
+                    run = Some(placed);
+                }
+            }
+            prop_assert!(positions.iter().all(|position| is_valid(position)));
             prop_assert!(positions.is_sorted_by(|a, b| a < b), "{:?}", positions);
         }
 

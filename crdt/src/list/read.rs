@@ -100,10 +100,7 @@ impl Union {
             .filter(|(value, _)| *value == Value::Object(ObjType::Map))
             .map(|(_, map)| map)
             .collect();
-        let mut union = Self {
-            maps,
-            fields: BTreeMap::new(),
-        };
+        let mut union = Self::of_maps(maps);
         for (number, map) in union.maps.iter().enumerate() {
             for item in doc.map_range(map, keys.clone()) {
                 let seen = union.fields.entry(item.key.to_string()).or_default();
@@ -127,17 +124,25 @@ impl Union {
         Ok(Some(union).filter(|union| !union.maps.is_empty()))
     }
 
-    /// Begins with a single map of which nothing is read yet.
-    pub(super) fn of_map(map: ObjId) -> Self {
+    /// Begins with maps of which nothing is read yet.
+    pub(super) fn of_maps(maps: Vec<ObjId>) -> Self {
         Self {
-            maps: vec![map],
+            maps,
             fields: BTreeMap::new(),
         }
     }
 
+    /// Adds values of a key.
+    pub(super) fn extend(&mut self, key: String, values: Vec<Seen>) {
+        let seen = self.fields.entry(key).or_default();
+        seen.extend(values);
+        seen.sort_by_key(|seen| seen.op);
+    }
+
     /// A map that a change has made, with all that was ever written into it.
     pub(super) fn of_addition(map: OpName, values: &[Written]) -> Self {
-        let mut union = Self::of_map(ObjId::Id(map.counter, ActorId::from(map.actor.0), 0));
+        let map = ObjId::Id(map.counter, ActorId::from(map.actor.0), 0);
+        let mut union = Self::of_maps(vec![map]);
         for Written { op, key, value, .. } in values {
             union.fields.entry(key.clone()).or_default().push(Seen {
                 map: 0,
@@ -160,6 +165,27 @@ impl Union {
     /// All visible values of a key, the winner last.
     pub(super) fn seen(&self, key: &str) -> &[Seen] {
         self.fields.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The keys that have visible values.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.fields.keys().map(String::as_str)
+    }
+
+    /// The operations that wrote what is visible.
+    pub(super) fn ops(&self) -> impl Iterator<Item = OpName> + '_ {
+        self.fields.values().flatten().map(|seen| seen.op)
+    }
+
+    /// The values of `life` that say that an entry which is in the list was deleted: what is edited
+    /// leaves them beside its own value, so that only a decision ends the conflict.
+    pub(super) fn marks(&self) -> impl Iterator<Item = OpName> + '_ {
+        let is_alive = self.is_alive();
+        let odd = self.seen(LIFE).iter().filter(move |seen| {
+            let value = seen.value.integer();
+            is_alive && value.is_some_and(|value| value.rem_euclid(2) == 1)
+        });
+        odd.map(|seen| seen.op)
     }
 
     /// Whether a map has a visible value at a key.
@@ -193,7 +219,7 @@ impl Union {
 
     /// The winning value of a field, of those that its kind understands, and whether others beside
     /// it disagree.
-    fn register<K: Kind>(&self, field: Field, kind: &K) -> (Option<K::Value>, bool) {
+    pub(super) fn register<K: Kind>(&self, field: Field, kind: &K) -> (Option<K::Value>, bool) {
         let mut values: Vec<K::Value> = self
             .seen(field.key())
             .iter()
@@ -343,7 +369,7 @@ impl Origin {
 }
 
 impl Seen {
-    fn new(map: usize, op: &ObjId, value: Plain) -> Option<Self> {
+    pub(super) fn new(map: usize, op: &ObjId, value: Plain) -> Option<Self> {
         OpName::of(op).map(|op| Self { map, op, value })
     }
 }

@@ -81,7 +81,7 @@ impl Pass<'_> {
         }
         if let Some(id) = self.entries.remove(&map) {
             self.flush();
-            self.current = Some((id, map, Union::of_map(object.clone())));
+            self.current = Some((id, map, Union::of_maps(vec![object.clone()])));
         }
         let Some((id, _, union)) = self
             .current

@@ -5,14 +5,16 @@ mod concurrency;
 mod convergence;
 mod edits;
 mod exchange;
+mod history;
 mod hostile;
 mod javascript;
 mod search;
 mod spoilers;
+mod undo;
 mod versions;
 
 use super::*;
-use crate::entry::{Author, Edit, Entry, EntryPatch, NewEntry, Place};
+use crate::entry::{Author, Decision, Edit, Entry, EntryPatch, NewEntry, Place};
 use names::{Actor, EntryId, ListName};
 
 /// A replica with a clock and a source of random bits that tests can predict.

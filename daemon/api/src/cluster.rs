@@ -17,6 +17,8 @@ words! {
         Down = "down",
         /// It said that it will be back.
         Restarting = "restarting",
+        /// It does not answer, and was declared away on purpose; it is not expected until then.
+        Away = "away",
         /// It said that it leaves the cluster; it is not expected.
         Left = "left",
     }
@@ -96,6 +98,59 @@ pub struct ClusterMember {
     pub role: MemberRole,
     /// Its tags, sorted.
     pub tags: Vec<String>,
+    /// What was declared, if it is away on purpose; null otherwise.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub away: Option<Absence>,
+}
+
+/// What was declared of a member that is away on purpose.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct Absence {
+    /// When that ends by itself; null where it has ended.
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    pub until: Option<Millis>,
+    /// Why; may be empty.
+    pub why: String,
+    /// Who has declared it, as that node says.
+    pub by: String,
+    /// The node on which it was declared, by its signature: its name, or its id where it has none.
+    pub node: String,
+    /// When, by the clock of that node.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Millis,
+}
+
+/// For how long a member will be away, and why.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAbsence {
+    /// How long from now, such as `12h` or `30d`: a minute to 366 days.
+    #[serde(rename = "for")]
+    pub span: String,
+    /// Why, in at most 200 bytes without control characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200, nullable = false)]
+    pub why: Option<String>,
+}
+
+/// How to declare a member away.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AwayQuery {
+    /// Also where this node does not reach a majority of the members that are not away.
+    pub force: Option<bool>,
+}
+
+/// A member of which something was declared.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct DeclaredMember {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What was declared.
+    pub away: Absence,
 }
 
 /// A page of members.
@@ -148,14 +203,22 @@ pub struct LeaveResult {
 /// How much of the cluster a node reaches: its own view, not a lock.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
 pub struct PartitionView {
-    /// How much that is.
+    /// How much that is, of those that are expected.
     pub verdict: PartitionVerdict,
-    /// How many members there should be, this node among them, observers not.
+    /// How many members there should be, this node among them, observers and those that are away not.
     pub expected: u64,
     /// How many of them this node reaches, itself among them unless it is an observer.
     pub reachable: u64,
     /// Those that it does not reach.
     pub missing: Vec<MissingMember>,
+    /// Those that are away on purpose.
+    #[serde(default)]
+    pub away: Vec<AwayMember>,
+    /// How many members there are with those that are away: of so many `replicas=majority` and
+    /// `muster partition --require majority` are. Older daemons do not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub majority_of: Option<u64>,
     /// Those that answer others, and to whom this node has no connection: a part of the network is cut.
     #[serde(default)]
     pub indirect: Vec<IndirectMember>,
@@ -172,6 +235,18 @@ pub struct MissingMember {
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     pub since: Millis,
+}
+
+/// A member that is away on purpose.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize, ToSchema)]
+pub struct AwayMember {
+    /// Its name.
+    pub name: String,
+    /// When that ends by itself.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Millis,
+    /// Why; may be empty.
+    pub why: String,
 }
 
 /// A member that only others reach.

@@ -36,6 +36,8 @@ words! {
         Down = "down",
         /// A member said that it will be back.
         Restarting = "restarting",
+        /// A member was declared away on purpose.
+        Away = "away",
         /// A member answers others, and this node has no connection to it.
         Indirect = "indirect",
         /// This node has a connection again to a member that only others reached.
@@ -65,7 +67,7 @@ words! {
         Up = "up",
         /// The node of a process became unreachable.
         Unreachable = "unreachable",
-        /// The node of a process is reachable again.
+        /// The node of a process is reachable again, or a member is away on purpose no longer.
         Back = "back",
         /// Another process claims the name.
         Contested = "contested",

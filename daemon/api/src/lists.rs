@@ -1,5 +1,12 @@
 //! To-do lists and their entries.
 
+mod history;
+
+pub use history::{
+    ChangedEntry, ChangedField, EntryFate, HistoryQuery, ListChange, ListChangePage, NotUndone,
+    SkippedField, UndoRequest, UndoResult,
+};
+
 use crate::page::Page;
 use crate::request::objects;
 use crate::time::{Due, Millis};
@@ -176,6 +183,8 @@ pub struct EntriesQuery {
     /// The greatest estimate in minutes, included; what has none does not pass.
     #[param(minimum = 0)]
     pub estimate_max: Option<u32>,
+    /// How much it matters: `high`, `medium`, `low`, or `none` for entries without a priority.
+    pub priority: Option<String>,
     /// A part of the title or the notes, in any case.
     pub text: Option<String>,
     /// The IANA name of the time zone that decides on which day an instant is; UTC without.
@@ -320,8 +329,8 @@ pub struct FieldConflict {
     /// Which field.
     pub field: EntryField,
     /// All its values, the one that is shown first. Of `deleted` they are `deleted` and `edited`, of `done`
-    /// `done` and `open`, of `tags` `+TAG` and `-TAG`; what was cleared is empty. Of the order there are
-    /// none: a move settles it.
+    /// `done` and `open`, of `tags` `+TAG` and `-TAG`, of `order` `first` and `after ID`; what was cleared
+    /// is empty.
     pub values: Vec<FieldValue>,
 }
 

@@ -119,6 +119,9 @@ pub struct MemberCounts {
     pub down: u64,
     /// They said that they will be back.
     pub restarting: u64,
+    /// They do not answer, and were declared away on purpose.
+    #[serde(default)]
+    pub away: u64,
     /// They said that they leave the cluster; they are not expected.
     pub left: u64,
     /// Observers, which are in none of the other counts, as long as they have not left.

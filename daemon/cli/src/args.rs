@@ -11,11 +11,13 @@ mod process;
 mod token;
 
 pub(crate) use authority::{Authority, Init, Invite, Join, NodeRole, Withdraw};
-pub(crate) use cluster::{Events, LogLevel, MemberState, Members, Partition, Reach, Rebuild};
+pub(crate) use cluster::{Away, Events, LogLevel, MemberState, Members, Partition, Reach, Rebuild};
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub use help::GROUPS;
-pub(crate) use lists::{Add, Durability, Edit, Entries, Move, Resolve, RmList, Show};
+pub(crate) use lists::{
+    Add, Agenda, Durability, Edit, Entries, Log, Move, Resolve, Rm, RmList, Show, SortBy, Undo,
+};
 pub(crate) use pki::Pki;
 pub(crate) use process::{
     Described, Group, GroupMembers, Link, Monitor, Named, OnConflict, Pair, ProcessState, Ps,
@@ -161,6 +163,18 @@ pub(crate) enum Command {
         #[arg(value_name = "NODE")]
         member: String,
     },
+    /// Declare that a member that is down is away on purpose
+    ///
+    /// Nobody expects it meanwhile, and alerts are quiet about it. That ends after the time, by `back`, or
+    /// when any member sees it. It still counts for `--replicas majority` and `partition --require
+    /// majority`.
+    Away(Away),
+    /// End that a member is away on purpose
+    Back {
+        /// Its name or id
+        #[arg(value_name = "NODE")]
+        member: String,
+    },
     /// Shut a node out for ever, such as a stolen host
     ///
     /// On a node that can sign for others. All nodes close their connections with it and refuse it from
@@ -189,7 +203,8 @@ pub(crate) enum Command {
     /// Show how much of the cluster this node reaches
     ///
     /// It is a view and no lock: two sides may both reach a majority where members joined or were
-    /// forgotten while they were apart.
+    /// forgotten while they were apart. The verdict is about the members that are not away on purpose; a
+    /// majority that is required or waited for is one of all members, with those that are away.
     Partition(Partition),
     /// Show who reaches whom
     ///
@@ -219,14 +234,10 @@ pub(crate) enum Command {
         #[arg(long = "match", value_name = "TEXT")]
         matching: Option<String>,
     },
-    /// Show the entries of a list
+    /// Show the entries of a list, or one of them
     Show(Show),
     /// Show the open entries of all lists by due date
-    Agenda {
-        /// Only what is due today or overdue
-        #[arg(long)]
-        today: bool,
-    },
+    Agenda(Agenda),
     /// Add an entry to a list
     Add(Add),
     /// Change an entry
@@ -236,7 +247,9 @@ pub(crate) enum Command {
     /// Reopen completed entries
     Reopen(Entries),
     /// Delete entries
-    Rm(Entries),
+    ///
+    /// At a terminal it asks before it deletes several. muster undo brings them back, one by one.
+    Rm(Rm),
     /// Show what was written apart in a list, or in all
     ///
     /// Each value of a field that several have written at the same time, with who and when. The first
@@ -248,11 +261,25 @@ pub(crate) enum Command {
     /// Settle what was written apart in a field
     ///
     /// Nothing is overwritten that came after you looked. Of `deleted` the values are deleted and
-    /// edited, of `done` done and open, of `tags` +TAG and -TAG.
+    /// edited, of `done` done and open, of `tags` +TAG and -TAG, of `order` first and `after ID`.
     Resolve(Resolve),
+    /// Show who changed what in a list, or in an entry
+    ///
+    /// The newest first; also of a list that was deleted. Each change has a hash, whose first characters
+    /// are enough for muster undo and muster show --at.
+    Log(Log),
+    /// Undo a change of a list, by default your last one
+    ///
+    /// A field is restored where nothing else was written since; what stays is told. A deleted entry or
+    /// list comes back whole. Undoing is a change too, and goes to all nodes.
+    Undo(Undo),
+    /// Take an undoing back, by default your last one
+    Redo(Undo),
     /// Move an entry to another place in its list
     Move(Move),
     /// Delete a list with all its entries
+    ///
+    /// At a terminal it asks. muster undo brings the list back.
     RmList(RmList),
     /// Follow the changes of a list
     Watch {

@@ -1,5 +1,6 @@
 //! Commands about the node and its cluster.
 
+pub(crate) mod away;
 pub(crate) mod events;
 pub(crate) mod founding;
 pub(crate) mod heals;
@@ -77,6 +78,7 @@ fn state_of(args: &Members) -> Option<MemberState> {
         args::MemberState::Suspect => MemberState::Suspect,
         args::MemberState::Down => MemberState::Down,
         args::MemberState::Restarting => MemberState::Restarting,
+        args::MemberState::Away => MemberState::Away,
         args::MemberState::Left => MemberState::Left,
     })
 }
@@ -101,11 +103,11 @@ fn members_table<'a>(
     session: &Session<'_>,
 ) -> Table {
     let mut table = Table::new(&[
-        "NAME", "STATE", "ADDRESS", "SINCE", "RTT", "VERSION", "TAGS", "ID", "ROLE", "LINK",
+        "NAME", "STATE", "ADDRESS", "SINCE", "RTT", "VERSION", "TAGS", "ID", "ROLE", "LINK", "AWAY",
     ])
-    .cut(&["TAGS"])
-    .spare(&["ID", "VERSION", "TAGS", "SINCE", "ROLE", "ADDRESS"])
-    .for_people(&["LINK"]);
+    .cut(&["TAGS", "AWAY"])
+    .spare(&["ID", "VERSION", "TAGS", "SINCE", "ROLE", "ADDRESS", "AWAY"])
+    .for_people(&["LINK", "AWAY"]);
     for member in members {
         let rtt = member.rtt_ms.map(|ms| format!("{ms:.1} ms"));
         table.row([
@@ -124,6 +126,7 @@ fn members_table<'a>(
             role_cell(&member.role),
             link_text(member)
                 .map_or_else(Cell::default, |text| Cell::painted(&text, Paint::Yellow)),
+            Cell::painted(&away::in_words(member.away.as_ref(), session), Paint::Dim),
         ]);
     }
     table
@@ -141,7 +144,7 @@ fn state_cell(state: &MemberState) -> Cell {
         MemberState::Alive => Paint::Green,
         MemberState::Suspect | MemberState::Restarting => Paint::Yellow,
         MemberState::Down => Paint::Red,
-        MemberState::Left | MemberState::Other(_) => Paint::Dim,
+        MemberState::Away | MemberState::Left | MemberState::Other(_) => Paint::Dim,
     };
     Cell::painted(state.as_str(), paint)
 }

@@ -41,9 +41,11 @@ pub use program::{
 
 use args::{Authority, Cli, Command, Debug, Token};
 use certificates::{pki, token};
-use cluster::{events, founding, heals, invitations, partition, reach, revoking, withdrawing};
+use cluster::{
+    away, events, founding, heals, invitations, partition, reach, revoking, withdrawing,
+};
 use failure::Failure;
-use lists::{conflicts, edit, watch};
+use lists::{conflicts, edit, history, watch};
 use output::Output;
 use processes::{groups, links, monitor};
 use session::Session;
@@ -124,6 +126,22 @@ async fn authority(session: &Session<'_>, command: Option<Authority>) -> Result<
     }
 }
 
+async fn heals_of(session: &Session<'_>, id: Option<&str>, all: bool) -> Result<(), Failure> {
+    if all {
+        heals::of_members(session).await
+    } else {
+        heals::heals(session, id).await
+    }
+}
+
+async fn tokens(session: &Session<'_>, command: Token) -> Result<(), Failure> {
+    match command {
+        Token::Create(args) => token::create(session, &args).await,
+        Token::List => token::list(session).await,
+        Token::Revoke { id } => token::revoke(session, &id).await,
+    }
+}
+
 async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCode, Failure> {
     let session = || Session::new(&cli.global, output);
     let done = match cli.command {
@@ -146,6 +164,8 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Authority { command } => authority(&session()?, command).await,
         Command::Leave { force } => cluster::leave(&session()?, force).await,
         Command::Forget { member } => cluster::forget(&session()?, &member).await,
+        Command::Away(args) => away::declare(&session()?, args).await,
+        Command::Back { member } => away::end(&session()?, &member).await,
         Command::Revoke { member, reason } => revoking::revoke(&session()?, &member, reason).await,
         Command::Revocations => revoking::list(&session()?).await,
         Command::Reload => cluster::reload(&session()?).await,
@@ -156,12 +176,11 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
         Command::Partition(args) => partition::partition(&session()?, &args).await,
         Command::Reach => reach::reach(&session()?).await,
-        Command::Heals { all: true, .. } => heals::of_members(&session()?).await,
-        Command::Heals { id, all: false } => heals::heals(&session()?, id.as_deref()).await,
+        Command::Heals { id, all } => heals_of(&session()?, id.as_deref(), all).await,
         Command::Events(args) => events::events(&session()?, &args).await,
         Command::Lists { matching } => lists::lists(&session()?, matching.as_deref()).await,
         Command::Show(args) => lists::show(&session()?, &args).await,
-        Command::Agenda { today } => lists::agenda(&session()?, today).await,
+        Command::Agenda(args) => lists::agenda(&session()?, &args).await,
         Command::RmList(args) => edit::remove_list(&session()?, &args).await,
         Command::Watch { list } => watch::follow(&session()?, &list).await,
         Command::Add(args) => edit::add(&session()?, &args).await,
@@ -171,10 +190,11 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Rm(args) => edit::remove(&session()?, &args).await,
         Command::Conflicts { list } => conflicts::conflicts(&session()?, list.as_deref()).await,
         Command::Resolve(args) => conflicts::resolve(&session()?, &args).await,
+        Command::Log(args) => history::log(&session()?, &args).await,
+        Command::Undo(args) => history::undo(&session()?, &args, history::Way::Undo).await,
+        Command::Redo(args) => history::undo(&session()?, &args, history::Way::Redo).await,
         Command::Move(args) => edit::place(&session()?, &args).await,
-        Command::Token(Token::Create(args)) => token::create(&session()?, &args).await,
-        Command::Token(Token::List) => token::list(&session()?).await,
-        Command::Token(Token::Revoke { id }) => token::revoke(&session()?, &id).await,
+        Command::Token(command) => tokens(&session()?, command).await,
         Command::Web { open } => web::run(&session()?, open).await,
         Command::Ps(args) => processes::list(&session()?, &args).await,
         Command::Register(args) => processes::register(&session()?, &args).await,

@@ -1,21 +1,27 @@
 //! To-do lists: commands that show them here, those that change them in `edit`.
 
+pub(crate) mod asking;
 pub(crate) mod conflicts;
 pub(crate) mod dates;
 pub(crate) mod due;
 pub(crate) mod edit;
 pub(crate) mod entry;
 pub(crate) mod fields;
+pub(crate) mod history;
+pub(crate) mod one;
 pub(crate) mod titles;
 pub(crate) mod watch;
 
-use crate::args::Show;
+use crate::args::{Agenda, Show, SortBy};
 use crate::failure::Failure;
 use crate::ids;
 use crate::session::Session;
 use crate::table::{Cell, Paint, Table};
 use crate::text::by_name;
-use api::lists::{AtQuery, EntriesQuery, EntryStateFilter, ListsQuery, TodoEntry};
+use api::lists::{AtQuery, EntriesQuery, EntryPriority, EntryStateFilter, ListsQuery, TodoEntry};
+use client::Answer;
+use fields::Priority;
+use serde_json::Value;
 
 /// `muster lists`.
 pub(crate) async fn lists(session: &Session<'_>, matching: Option<&str>) -> Result<(), Failure> {
@@ -45,17 +51,25 @@ pub(crate) async fn lists(session: &Session<'_>, matching: Option<&str>) -> Resu
 
 /// `muster show`.
 pub(crate) async fn show(session: &Session<'_>, args: &Show) -> Result<(), Failure> {
-    let at = AtQuery {
-        at: args.at.clone(),
+    if let Some(id) = &args.id {
+        return one::show(session, &args.list, id).await;
+    }
+    let at = match &args.at {
+        Some(typed) => Some(history::whole_hash(session, &args.list, typed).await?),
+        None => None,
     };
+    let at = AtQuery { at };
     let which = which(session, args)?;
-    let answer = session
+    let mut answer = session
         .ask(
             session
                 .client()
                 .entries(&args.list, &which, &at, &session.wait()),
         )
         .await?;
+    if let Some(by) = args.sort {
+        sort(&mut answer, by);
+    }
     if session.output.is_json() {
         return session.output.json(&answer.raw);
     }
@@ -77,22 +91,53 @@ pub(crate) async fn show(session: &Session<'_>, args: &Show) -> Result<(), Failu
 }
 
 fn which(session: &Session<'_>, args: &Show) -> Result<EntriesQuery, Failure> {
-    let state = if args.open {
+    let state = if args.open || args.overdue {
         Some(EntryStateFilter::Open)
     } else {
         args.done.then_some(EntryStateFilter::Done)
     };
     let due = args.due.as_deref();
     let due = due.map(|text| due::to_find(text, session)).transpose()?;
+    let due = due.or_else(|| args.no_due.then(|| "none".to_owned()));
+    let due_to = args.overdue.then(|| due::yesterday(session)).transpose()?;
+    let days = due.as_ref().or(due_to.as_ref());
     Ok(EntriesQuery {
         state,
-        tz: due.as_ref().and(session.zone_name()).map(str::to_owned),
+        tz: days.and(session.zone_name()).map(str::to_owned),
         due,
+        due_to,
+        assignee: args.assignee.clone(),
+        text: args.text.clone(),
+        priority: args.priority.map(Priority::to_find),
         tag: (!args.tags.is_empty()).then(|| args.tags.clone()),
         estimate_min: args.estimate_min,
         estimate_max: args.estimate_max,
         ..EntriesQuery::default()
     })
+}
+
+/// Puts the entries into another order, also as they came.
+fn sort(answer: &mut Answer<Vec<TodoEntry>>, by: SortBy) {
+    let Some(items) = answer.raw.get_mut("items").and_then(Value::as_array_mut) else {
+        return;
+    };
+    let entries = std::mem::take(&mut answer.value).into_iter();
+    let mut both: Vec<(TodoEntry, Value)> = entries.zip(std::mem::take(items)).collect();
+    let level = |entry: &TodoEntry| match entry.priority {
+        Some(EntryPriority::High) => 0,
+        Some(EntryPriority::Medium) => 1,
+        Some(EntryPriority::Low) => 2,
+        Some(EntryPriority::Other(_)) | None => 3,
+    };
+    // Dates and instants are sorted as they are written.
+    let due = |entry: &TodoEntry| entry.due.map(|due| due.to_string());
+    both.sort_by(|(a, _), (b, _)| match by {
+        SortBy::Due => (due(a).is_none(), due(a)).cmp(&(due(b).is_none(), due(b))),
+        SortBy::Priority => level(a).cmp(&level(b)),
+        SortBy::Created => b.created_at.0.cmp(&a.created_at.0),
+        SortBy::Modified => b.modified_at.0.cmp(&a.modified_at.0),
+    });
+    (answer.value, *items) = both.into_iter().unzip();
 }
 
 /// The lines of entries, with ids that are as short as all `known` entries of the list allow.
@@ -109,15 +154,26 @@ pub(crate) fn table(items: &[TodoEntry], known: &[TodoEntry], session: &Session<
 }
 
 /// `muster agenda`.
-pub(crate) async fn agenda(session: &Session<'_>, only_today: bool) -> Result<(), Failure> {
+pub(crate) async fn agenda(session: &Session<'_>, args: &Agenda) -> Result<(), Failure> {
     let today = due::today(session);
     let which = EntriesQuery {
         state: Some(EntryStateFilter::Open),
-        due_to: only_today.then(|| today.clone()),
+        due_to: args.today.then(|| today.clone()),
+        tag: (!args.tags.is_empty()).then(|| args.tags.clone()),
         tz: session.zone_name().map(str::to_owned),
         ..EntriesQuery::default()
     };
-    let answer = session.ask(session.client().agenda(&which)).await?;
+    let mut answer = session.ask(session.client().agenda(&which)).await?;
+    let is_wanted = |list: Option<&str>| {
+        let mut wanted = args.lists.iter();
+        args.lists.is_empty() || wanted.any(|name| Some(name.as_str()) == list)
+    };
+    answer
+        .value
+        .retain(|entry| is_wanted(entry.list.as_deref()));
+    if let Some(items) = answer.raw.get_mut("items").and_then(Value::as_array_mut) {
+        items.retain(|item| is_wanted(item.get("list").and_then(Value::as_str)));
+    }
     if session.output.is_json() {
         return session.output.json(&answer.raw);
     }
@@ -137,4 +193,52 @@ pub(crate) async fn agenda(session: &Session<'_>, only_today: bool) -> Result<()
         ]);
     }
     session.output.table(&table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::StatusCode;
+    use serde_json::json;
+
+    #[test]
+    fn entries_are_sorted_as_they_were_answered_too() {
+        let entry = |id: &str, due: Option<&str>, priority: Option<&str>, at: u8| {
+            let mut raw = serde_json::to_value(entry::sample(id, id)).unwrap();
+            raw["due"] = json!(due);
+            raw["priority"] = json!(priority);
+            raw["created_at"] = json!(format!("2026-10-0{at}T12:00:00.000Z"));
+            raw
+        };
+        let items = vec![
+            entry("a", None, Some("low"), 1),
+            entry("b", Some("2026-03-02"), None, 3),
+            entry("c", Some("2026-03-01"), Some("high"), 2),
+        ];
+        let sorted = |by| {
+            let mut answer = Answer {
+                value: items
+                    .iter()
+                    .map(|raw| serde_json::from_value(raw.clone()).unwrap())
+                    .collect(),
+                raw: json!({ "items": items, "next": null }),
+                status: StatusCode::OK,
+                etag: None,
+            };
+            sort(&mut answer, by);
+            let ids: Vec<String> = answer.value.into_iter().map(|entry| entry.id).collect();
+            let raw: Vec<&str> = answer.raw["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["id"].as_str().unwrap())
+                .collect();
+            assert_eq!(ids, raw);
+            ids.concat()
+        };
+        assert_eq!(sorted(SortBy::Due), "cba");
+        assert_eq!(sorted(SortBy::Priority), "cab");
+        assert_eq!(sorted(SortBy::Created), "bca");
+        assert_eq!(sorted(SortBy::Modified), "abc");
+    }
 }

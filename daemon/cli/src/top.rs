@@ -28,6 +28,14 @@ const TICK: Duration = Duration::from_millis(500);
 /// What is told when nothing waits to be drawn; more than that waits at its source.
 const QUEUE: usize = 256;
 
+/// What a key does that concerns more than what is shown.
+enum Act {
+    /// All members are asked whom they reach.
+    AskReach,
+    /// It is over.
+    End(End),
+}
+
 /// What ends it.
 enum End {
     /// The user.
@@ -83,16 +91,17 @@ async fn follow(
     mut signals: Vec<(Signal, u8)>,
 ) -> Result<End, Failure> {
     let (updates, mut told) = mpsc::channel(QUEUE);
+    let client = session.client();
     let feeds = [
-        tokio::spawn(feed::polls(session.client().clone(), updates.clone())),
-        tokio::spawn(feed::events(session.client().clone(), updates)),
+        tokio::spawn(feed::polls(client.clone(), updates.clone())),
+        tokio::spawn(feed::events(client.clone(), updates.clone())),
     ];
     let mut keys = read_keys();
     let mut ticks = tokio::time::interval(TICK);
     let theme = draw::Theme::new(session.output.has_colour());
     let ended = loop {
         terminal.draw(|frame| draw::draw(frame, state, theme))?;
-        let ended = tokio::select! {
+        let act = tokio::select! {
             Some(update) = told.recv() => {
                 state.take(update);
                 // What has come meanwhile is drawn together.
@@ -105,13 +114,18 @@ async fn follow(
                 Some(Ok(Event::Key(key))) => press(state, key),
                 Some(Ok(_)) => None,
                 Some(Err(error)) => return Err(error.into()),
-                None => Some(End::Quit),
+                None => Some(Act::End(End::Quit)),
             },
-            number = any(&mut signals) => Some(End::Signal(number)),
+            number = any(&mut signals) => Some(Act::End(End::Signal(number))),
             _ = ticks.tick() => None,
         };
-        if let Some(ended) = ended {
-            break ended;
+        match act {
+            Some(Act::End(ended)) => break ended,
+            Some(Act::AskReach) => {
+                // It ends by itself, within the time of a call.
+                tokio::spawn(feed::reach(client.clone(), updates.clone()));
+            }
+            None => {}
         }
     };
     feeds.iter().for_each(tokio::task::JoinHandle::abort);
@@ -142,15 +156,17 @@ fn read_keys() -> mpsc::Receiver<std::io::Result<Event>> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "most keys do nothing")]
-fn press(state: &mut State, key: KeyEvent) -> Option<End> {
+fn press(state: &mut State, key: KeyEvent) -> Option<Act> {
     if key.kind == KeyEventKind::Release {
         return None;
     }
     match key.code {
         KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
-            return Some(End::Quit);
+            return Some(Act::End(End::Quit));
         }
-        KeyCode::Char('q' | 'Q') | KeyCode::Esc => return Some(End::Quit),
+        KeyCode::Char('q' | 'Q') | KeyCode::Esc => return Some(Act::End(End::Quit)),
+        KeyCode::Char('r' | 'R') if state.ask_reach() => return Some(Act::AskReach),
+        KeyCode::Char('e' | 'E') => state.reach = None,
         KeyCode::Char(' ') => state.toggle_hold(),
         KeyCode::Up | KeyCode::Char('k') => state.scroll(Scroll::Older(1)),
         KeyCode::Down | KeyCode::Char('j') => state.scroll(Scroll::Newer(1)),

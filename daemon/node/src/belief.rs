@@ -40,6 +40,8 @@
 //! | a list has these changes, or is forked; a node has them on its disk | from members only, by what is checked there | `lists::replication` |
 //! | of two changes with one number that one is a node's own | when that node has signed it; a node signs only what its disk says that it has made | `lists::job` |
 //! | a node has signed two such changes | when both signatures are there: the change with the smaller hash stays, and nobody is cut off | `lists::replication` |
+//! | a node is away on purpose, or no longer | from members who have signed it about its latest line, unless it is connected and answers: then it is told, and its next line ends it; ten of one member at once, then one a second | `cluster::roster` |
+//! | that was said at a time | up to a day ahead of this node's clock | `cluster::roster` |
 //! | a node is revoked | from everybody, observers too: an authority has signed it that is not withdrawn | `cluster::roster` |
 //! | an authority is withdrawn | from everybody, observers too: the cluster's own authority has signed it | `cluster::roster` |
 //!

@@ -11,12 +11,14 @@
 //! | --- | --- | --- |
 //! | membership (SWIM) | `swim` | datagrams |
 //! | joining: dialling, hello, challenge | `join` | `message`, tags 0 to 6 and 9 |
-//! | the roster, leaving and forgetting | `roster` | `message`, tags 7, 8, 10 and 12 to 17 |
+//! | the roster, leaving, forgetting and being away | `roster` | `message`, tags 7, 8, 10 and 12 to 19 |
 //! | a new address of this node | `moving` | `message`, tags of the roster |
 //! | the process registry | [`registry`](crate::registry) | `registry::message` |
 
 mod apart;
 pub mod ask;
+mod away;
+mod breaches;
 mod bundle;
 mod command;
 mod connections;
@@ -49,6 +51,7 @@ mod tests;
 mod verdict;
 mod view;
 
+pub use away::{AwayView, Declared};
 pub use event::{Event, EventKind, MemberChange};
 pub use indirect::Indirect;
 pub use io::{
@@ -66,13 +69,13 @@ use crate::time::{Instant, Now};
 use crate::wire::{ConnId, DialId, Peer, RequestId, WriteError, WriteId};
 use apart::AllApart;
 use connections::{Connection, Connections};
-use crdt::roster::{Revocation, Standing};
+use crdt::roster::Standing;
 use edge::{Edge, Timer};
 use farewell::Absences;
 use hello::Hellos;
 use join::{Requests, Seeds};
 use judging::Waiting;
-use kept::{Change, Keeper};
+use kept::{Asked, Keeper};
 use moving::Moves;
 use names::NodeId;
 use rand::SeedableRng;
@@ -255,6 +258,7 @@ impl Machine for Cluster {
             Input::Message { conn, bytes } => self.message(conn, &bytes),
             Input::Datagram { conn, bytes } => self.datagram(conn, &bytes),
             Input::Closed { conn } => self.closed(conn),
+            Input::Breach { conn, reason } => self.breach(conn, reason),
             Input::Written { id, result } => self.written(id, result),
             Input::Moved { address } => self.moved(address),
             Input::Recertified => self.recertified(),
@@ -304,6 +308,7 @@ impl Cluster {
 
     /// This node's line carries its new certificate from now on, and other authorities may count.
     fn recertified(&mut self) {
+        self.connections.breaches.forget_all();
         if self.phase == Phase::Up {
             self.roster
                 .speak(self.roster.run(self.me.id), Standing::Member);
@@ -431,18 +436,14 @@ impl Cluster {
         }
         self.route_packets();
         let (roster, me, standing) = (&self.roster, self.me.id, self.own_standing());
-        self.keeper.write(&mut self.edge, |run, changes| {
-            let changes = || changes.iter().map(|pending| &pending.change);
-            let leaves = |change: &Change| matches!(change, Change::Standing { node, run: of, .. } if *node == me && *of == run);
-            let standing = if changes().any(leaves) { Standing::Left } else { standing };
-            let changed = changes().filter_map(|change| change.node_of_run(roster.roster()));
-            let forgotten = changed.filter(|node| *node != me);
-            let revoked = changes().filter_map(|change| match change {
-                Change::Revocation(revocation) => Some(revocation),
-                Change::Standing { .. } => None,
-            });
-            let revoked: Vec<&Revocation> = revoked.collect();
-            roster.kept_lines(run, standing, (forgotten, &revoked))
+        self.keeper.write(&mut self.edge, |run, pending| {
+            let asked = Asked::of(pending, (me, run), roster.roster());
+            let standing = if asked.leaves {
+                Standing::Left
+            } else {
+                standing
+            };
+            roster.kept_lines(run, standing, &asked)
         });
         if std::mem::take(&mut self.changed) {
             let sources = Sources {
@@ -452,6 +453,7 @@ impl Cluster {
                 connections: &self.connections,
                 absences: &self.absences,
                 isolated: self.silence.is_total(),
+                now: self.edge.now.wall,
             };
             self.viewer.refresh(&mut self.edge, &sources);
             self.pass_members_to_registry();

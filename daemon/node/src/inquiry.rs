@@ -16,6 +16,7 @@
 //! | 3 | `Relay` | asks a third node for its sight of the asker, and passes its answer on |
 //! | 4 | `Heal` | a report of a heal as JSON, which so many newer ones are before; empty if there is none |
 //! | 5 | `Sights` | how it sees all other members above an id, at most 256 of them in the order of their ids |
+//! | 6 | `Source` | from which address the asker's packets come to it |
 //!
 //! # An example
 //!
@@ -44,6 +45,7 @@
 use crate::codec::{Malformed, decode, encode};
 use names::NodeId;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The ALPN name of inquiries, with their version.
@@ -73,6 +75,8 @@ pub enum Question {
     Heal(u16),
     /// How do you see the members above this id?
     Sights(NodeId),
+    /// From which address do my packets come to you?
+    Source,
 }
 
 /// See the module's table.
@@ -95,6 +99,8 @@ pub enum Answer {
     Heal(Vec<u8>),
     /// To `Sights`, sorted by id; at most [`MAX_SIGHTS`].
     Sights(Vec<(NodeId, Sight)>),
+    /// To `Source`. Its port is that of the inquiry alone, and is not told.
+    Source(IpAddr),
 }
 
 /// Whether a node reaches another one by a handshake from a fresh port.
@@ -177,7 +183,8 @@ impl Answer {
             | Self::Sight(_)
             | Self::Relay(_)
             | Self::Heal(_)
-            | Self::Sights(_) => None,
+            | Self::Sights(_)
+            | Self::Source(_) => None,
         }
     }
 }
@@ -216,6 +223,7 @@ mod tests {
             ("relay", Question::Relay(NODE)),
             ("heal", Question::Heal(3)),
             ("sights", Question::Sights(NODE)),
+            ("source", Question::Source),
         ];
         covers::<Question>(
             "inquiry-questions",
@@ -255,6 +263,7 @@ mod tests {
             ("relay", Answer::Relay(Some(sight))),
             ("heal", Answer::Heal(b"{}".to_vec())),
             ("sights", Answer::Sights(vec![(NODE, sight)])),
+            ("source", Answer::Source([198, 51, 100, 7].into())),
         ];
         covers::<Answer>(
             "inquiry-answers",
@@ -333,19 +342,20 @@ mod tests {
             any::<Vec<u8>>().prop_map(Answer::Heal),
             proptest::collection::vec((any::<[u8; 16]>().prop_map(NodeId), sights()), 0..9)
                 .prop_map(Answer::Sights),
+            any::<IpAddr>().prop_map(Answer::Source),
         ]
     }
 
     proptest! {
         #[test]
-        fn what_was_written_is_read(answer in answers(), id in any::<[u8; 16]>(), tag in 0..6) {
+        fn what_was_written_is_read(answer in answers(), id in any::<[u8; 16]>(), tag in 0..7) {
             prop_assert_eq!(Answer::read(&answer.clone().bytes()), Ok(answer));
-            let question = [Question::Clock, Question::Reach, Question::Sight(NodeId(id)), Question::Relay(NodeId(id)), Question::Heal(id[0].into()), Question::Sights(NodeId(id))][tag as usize];
+            let question = [Question::Clock, Question::Reach, Question::Sight(NodeId(id)), Question::Relay(NodeId(id)), Question::Heal(id[0].into()), Question::Sights(NodeId(id)), Question::Source][tag as usize];
             prop_assert_eq!(Question::read(&question.bytes()), Ok(question));
         }
 
         #[test]
-        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), tag in 0u8..7) {
+        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), tag in 0u8..8) {
             let tagged: Vec<u8> = std::iter::once(tag).chain(bytes).collect();
             if let Ok(answer) = Answer::read(&tagged) {
                 prop_assert_eq!(Answer::read(&answer.clone().bytes()), Ok(answer));

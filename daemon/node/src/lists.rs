@@ -202,8 +202,8 @@ mod wire;
 
 pub use io::{
     Change, Command, Compared, Confirmations, Disputed, Edited, Finding, Gone, Input, Lagging,
-    Left, ListRow, Output, Precondition, Refusal, Remake, Remote, Replicas, Reply, Row, Settings,
-    Stats,
+    Left, ListRow, Output, Precondition, Recorded, Refusal, Remake, Remote, Replicas, Reply, Row,
+    Settings, Stats,
 };
 pub use job::{
     Answer, Done, Job, JobError, Judged, Loaded, Look, Progress, Rebuilt, Seen, Source,
@@ -351,6 +351,23 @@ impl Lists {
             }) => documents.look(edge, id, (list, Look::EntriesAt(change)), timeout),
             Command::Disputes(ask::Disputes { list, timeout }) => {
                 documents.look(edge, id, (list, Look::Disputes), timeout)
+            }
+            Command::History(ask::History {
+                list,
+                entry,
+                before,
+                most,
+                timeout,
+            }) => {
+                let look = Look::History {
+                    entry,
+                    before,
+                    most,
+                };
+                documents.look(edge, id, (list, look), timeout)
+            }
+            Command::LastOf(ask::LastOf { list, way, timeout }) => {
+                documents.look(edge, id, (list, Look::LastOf { by, way }), timeout)
             }
             Command::Rebuild(rebuild) => documents.rebuild(edge, id, rebuild),
             Command::Depart(ask::Depart { timeout }) => {

@@ -1,7 +1,7 @@
 //! Proofs: what a node has signed with the key of its certificate.
 //!
-//! Who sends a message is known from the connection. What goes on to third nodes (lines of the roster,
-//! heads of registry logs, salts of actors and words on changes of lists) carries its author's proof
+//! Who sends a message is known from the connection. What goes on to third nodes (lines of the roster, who is
+//! away, heads of registry logs, salts of actors and words on changes of lists) carries its author's proof
 //! instead, and is believed from whoever brings it: a signature over
 //!
 //! ```text
@@ -36,6 +36,8 @@ pub enum Domain {
     Salt,
     /// A node's [word](crdt::list::Word) on which change is its own.
     OwnChange,
+    /// That a member is [away](crdt::roster::Away), or no longer is.
+    Away,
 }
 
 impl Domain {
@@ -46,6 +48,7 @@ impl Domain {
             Self::Revocation => "muster revocation",
             Self::Salt => "muster salt",
             Self::OwnChange => "muster own change",
+            Self::Away => "muster away",
         }
     }
 
@@ -115,5 +118,7 @@ mod tests {
         let own = Domain::OwnChange.message([9; 16], b"said");
         let expected = [b"\x11muster own change", &[9; 16][..], b"said"].concat();
         assert_eq!(own, expected);
+        let away = Domain::Away.message([9; 16], b"said");
+        assert_eq!(away, [b"\x0bmuster away", &[9; 16][..], b"said"].concat());
     }
 }

@@ -35,8 +35,8 @@ impl Add<Duration> for Instant {
     }
 }
 
-/// Milliseconds since the Unix epoch. May jump; stamped on data for people, never compared for a
-/// decision.
+/// Milliseconds since the Unix epoch. May jump; stamped on data for people, and compared for a decision
+/// only where somebody has said a date: until when a member is away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Wall(pub i64);
 

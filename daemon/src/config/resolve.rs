@@ -7,6 +7,7 @@ use super::level::plausible;
 use super::{Config, LogFormat, Surroundings, certificate, defaults};
 use api::duration;
 use crdt::roster::Pace;
+use names::ProcessName;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -283,6 +284,10 @@ pub(crate) fn host_port(text: &str) -> Option<String> {
 pub(super) fn tag(text: &str) -> Option<String> {
     let fits = (1..=64).contains(&text.len()) && !text.chars().any(names::is_unprintable);
     fits.then(|| text.to_owned())
+}
+
+pub(super) fn process(text: &str) -> Option<ProcessName> {
+    ProcessName::new(text).ok()
 }
 
 pub(super) fn not_empty(text: &str) -> Option<String> {

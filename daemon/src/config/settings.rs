@@ -4,11 +4,12 @@
 
 use super::keys::{Applies, Default, Key, Kind, Place};
 use super::resolve::{
-    Reader, address, address_or_none, host_port, log_format, log_level, not_empty, pace, reachable,
-    tag,
+    Reader, address, address_or_none, host_port, log_format, log_level, not_empty, pace, process,
+    reachable, tag,
 };
 use super::{DevFlags, LogFormat};
 use crdt::roster::Pace;
+use names::ProcessName;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -217,6 +218,13 @@ settings! {
             text: "normal or metered",
             default: Default::Text("normal"),
         }
+        accept_unsigned: bool, Kind::Switch, "true|false", Reader::switch,
+            "Take changes of lists by authors for whom no node has signed" => {
+            more: "Programs that speak protocol 1 only did not sign: in a cluster that was upgraded \
+                from them, a node that joins later needs this to have the lists that are older. \
+                Without it a member can bring no more authors into a list than it signs for.",
+            default: Default::Text("false"),
+        }
     }
     tls Tls "Who this node is: files in PEM, made by \"muster pki\". They are read anew at a \
         reload, even if no key has changed. $CREDENTIALS_DIRECTORY at the begin of a path is \
@@ -344,6 +352,14 @@ settings! {
         kill_after: Duration, Kind::Time(Duration::ZERO, HOUR), "TIME", Reader::time,
             "How long after SIGTERM a linked process gets SIGKILL; 0s: never" => {
             default: Default::Text("10s"),
+        }
+        expect: Vec<ProcessName>, Kind::List, "NAME,…", |reader, key| reader.list(key, process),
+            "Names that some process of the cluster should have at any time" => {
+            more: "While nobody has one of them, muster_processes_expected is 0 for it and muster doctor \
+                says so; for an hour after it ended http_sd keeps its target, with the state down.",
+            text: "the name of a process, such as web",
+            example: "[\"web\"]",
+            applies: Applies::AtReload,
         }
     }
     log Log "The daemon's log." {

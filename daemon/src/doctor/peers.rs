@@ -8,18 +8,21 @@
 //! asks it.
 
 mod silence;
+mod source;
 
 use super::expiry::{self, Whose};
 use super::{Finding, HERE, Level};
-use crate::host::wall_ms;
+use crate::host::{addresses, wall_ms};
 use crate::inquiry::{PATIENCE, RELAY_PATIENCE};
 use crate::link::Link;
 use crate::service::Service;
+use api::time::Millis;
 use futures_util::future::join_all;
 use names::NodeId;
 use node::cluster::MemberView;
 use node::inquiry::{Answer, Question, Reach, Sight, skew};
 use silence::Silence;
+use std::net::IpAddr;
 use std::time::Duration;
 use transport::{ConnectionStats, DialErrorKind, Inquiry, InquiryError};
 
@@ -56,6 +59,10 @@ pub(crate) async fn examine(service: &Service) -> Vec<Finding> {
     if others.is_empty() && service.search().is_first {
         return Vec::new();
     }
+    let mut findings: Vec<Finding> = view.away().filter_map(away).collect();
+    if others.is_empty() && !findings.is_empty() {
+        return findings;
+    }
     if others.is_empty() {
         return vec![Finding::good(
             "members",
@@ -72,7 +79,6 @@ pub(crate) async fn examine(service: &Service) -> Vec<Finding> {
         .filter(|met| met.inquiry.is_ok())
         .take(HELPERS)
         .collect();
-    let mut findings = Vec::new();
     for some in met.chunks(AT_ONCE) {
         findings.extend(
             join_all(some.iter().map(|met| judge(service, met, &helpers)))
@@ -82,6 +88,14 @@ pub(crate) async fn examine(service: &Service) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// A member of which nobody expects an answer.
+fn away(member: &MemberView) -> Option<Finding> {
+    let until = Millis(member.away.as_ref()?.until?.0);
+    let name = member.profile.name.as_str();
+    let what = format!("it is away on purpose until {until}, and is not examined");
+    Some(Finding::good("away", name, what))
 }
 
 async fn meet(service: &Service, member: &MemberView) -> Met {
@@ -150,6 +164,12 @@ async fn answered(service: &Service, name: &str, inquiry: &Inquiry) -> Vec<Findi
         ask(inquiry, Question::Clock, PATIENCE),
         ask(inquiry, Question::Reach, PATIENCE)
     );
+    // A version that does not know the question says nothing.
+    if let Some((Answer::Source(seen), _)) = ask(inquiry, Question::Source, PATIENCE).await {
+        let own = addresses::all().unwrap_or_default();
+        let own: Vec<IpAddr> = own.into_iter().map(|own| own.ip).collect();
+        findings.push(source::judge(name, seen, (service.address(), &own)));
+    }
     if let Some((Answer::Reach(reach), _)) = reach {
         findings.push(reached(name, &reach, &service.address().to_string()));
     }

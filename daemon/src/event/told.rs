@@ -214,6 +214,8 @@ fn member_event(kind: MemberChange) -> EventType {
         MemberChange::Down => EventType::Down,
         MemberChange::Indirect => EventType::Indirect,
         MemberChange::Direct => EventType::Direct,
+        MemberChange::Away => EventType::Away,
+        MemberChange::Back => EventType::Back,
         MemberChange::Restarting => EventType::Restarting,
         MemberChange::Left => EventType::Left,
         MemberChange::Forgotten => EventType::Forgotten,

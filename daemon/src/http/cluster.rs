@@ -1,6 +1,7 @@
 //! `/v1/node`, `/v1/members`, `/v1/leave`, `/v1/partition`: this node and its cluster.
 
 use crate::http::Api;
+use crate::http::away::absence;
 use crate::http::connections::who::Admin;
 use crate::http::json::{self, Json};
 use crate::http::lists::write::in_time;
@@ -13,8 +14,8 @@ use crate::http::time::Timeout;
 use crate::link::Link;
 use crate::service::ClusterAsk;
 use api::cluster::{
-    ClusterMember, ClusterMemberPage, IndirectMember, JoinOutcomes, JoinRequest, LeaveQuery,
-    LeaveResult, MemberState, MissingMember, PartitionView,
+    AwayMember, ClusterMember, ClusterMemberPage, IndirectMember, JoinOutcomes, JoinRequest,
+    LeaveQuery, LeaveResult, MemberState, MissingMember, PartitionView,
 };
 use api::node::NodeInfo;
 use api::time::Millis;
@@ -70,13 +71,13 @@ pub(crate) async fn node(State(api): State<Api>, _: Query<()>) -> Result<Respons
     json::respond(StatusCode::OK, &node_info(&api))
 }
 
-fn member_info(member: &MemberView, me: NodeId, link: Link) -> ClusterMember {
+fn member_info(view: &RosterView, member: &MemberView, link: Link) -> ClusterMember {
     let has_connection = member.conn.is_some() && member.state.is_reachable();
     ClusterMember {
         id: member.id.to_string(),
         name: member.profile.name.to_string(),
         address: member.profile.address.to_string(),
-        is_self: member.id == me,
+        is_self: member.id == view.me,
         state: member.state.as_str().into(),
         run: member.run,
         since: Millis(member.since.0),
@@ -87,6 +88,7 @@ fn member_info(member: &MemberView, me: NodeId, link: Link) -> ClusterMember {
         indirect_since: member.indirect.as_ref().map(|it| Millis(it.since.0)),
         role: member.role.as_str().into(),
         tags: member.profile.tags.clone(),
+        away: member.away.as_ref().map(|away| absence(view, away)),
     }
 }
 
@@ -113,11 +115,8 @@ pub(crate) async fn members(
         .filter(|member| after.is_none_or(|after| member.profile.name.as_str() > after))
     {
         let key = || member.profile.name.as_str().as_bytes().to_vec();
-        if writer.push(
-            &member_info(member, view.me, api.service().link(member)),
-            key,
-        )? == Room::Full
-        {
+        let info = member_info(&view, member, api.service().link(member));
+        if writer.push(&info, key)? == Room::Full {
             break;
         }
     }
@@ -288,9 +287,23 @@ pub(crate) fn partition_view(view: &RosterView) -> PartitionView {
         expected: expected as u64,
         reachable: expected.saturating_sub(missing.len()) as u64,
         missing,
+        away: away(view),
+        majority_of: Some(view.all().count() as u64),
         indirect: indirect(view),
         since: Millis(view.since.0),
     }
+}
+
+fn away(view: &RosterView) -> Vec<AwayMember> {
+    let all = view.away().filter_map(|member| {
+        let away = member.away.as_ref()?;
+        Some(AwayMember {
+            name: member.profile.name.to_string(),
+            until: Millis(away.until?.0),
+            why: away.why.clone(),
+        })
+    });
+    all.collect()
 }
 
 fn indirect(view: &RosterView) -> Vec<IndirectMember> {

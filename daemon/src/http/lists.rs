@@ -2,14 +2,17 @@
 
 pub(crate) mod body;
 pub(crate) mod book;
+pub(crate) mod claims;
 pub(crate) mod conflicts;
 pub(crate) mod entries;
 pub(crate) mod entry_page;
 pub(crate) mod filter;
+pub(crate) mod history;
 pub(crate) mod list_hub;
 mod quota;
 pub(crate) mod rebuild;
 pub(crate) mod shown;
+pub(crate) mod undo;
 pub(crate) mod watch;
 pub(crate) mod write;
 
@@ -46,6 +49,9 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(entries::show, entries::edit, entries::delete))
         .routes(routes!(conflicts::list))
         .routes(routes!(conflicts::resolve))
+        .routes(routes!(history::list))
+        .routes(routes!(undo::undo))
+        .routes(routes!(undo::redo))
         .routes(routes!(agenda))
         .routes(routes!(watch::stream))
         .routes(routes!(rebuild::rebuild))

@@ -30,7 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     responses((status = 200, description = "Metrics", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn metrics(State(api): State<Api>) -> Response {
-    let mut response = Response::new(Body::from(api.service().metrics()));
+    let mut response = Response::new(Body::from(api.service().metrics(&api.policy().expected)));
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response
         .headers_mut()

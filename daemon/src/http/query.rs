@@ -46,6 +46,7 @@ macro_rules! unchecked {
 }
 
 unchecked!(
+    api::cluster::AwayQuery,
     api::cluster::LeaveQuery,
     api::lists::ListsQuery,
     api::processes::LinkQuery,

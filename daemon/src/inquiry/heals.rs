@@ -1,14 +1,12 @@
 //! Reports of heals, as members tell them to each other.
 
-use super::PATIENCE;
+use super::asking::{OTHER, ask, ask_all};
 use crate::service::Service;
 use api::heals::{HealReport, SilentMember};
-use futures_util::future::join_all;
 use node::cluster::MemberView;
 use node::inquiry::{Answer, MAX_REPORT_BYTES, Question};
+use transport::Inquiry;
 
-/// How many members are asked at the same time.
-const AT_ONCE: usize = 16;
 /// How many of its newest reports a member is asked for.
 const OF_EACH: u16 = 5;
 
@@ -61,51 +59,38 @@ pub(crate) async fn of_all(service: &Service) -> (Vec<HealReport>, Vec<SilentMem
     let mut reports = service.heals().reports();
     reports.truncate(usize::from(OF_EACH));
     let mut silent = Vec::new();
-    for some in others.chunks(AT_ONCE) {
-        let answers = join_all(some.iter().map(|member| of(service, member))).await;
-        for (member, answer) in some.iter().zip(answers) {
-            let name = member.profile.name.to_string();
-            match answer {
-                // What a member says is said by it, whatever name it writes.
-                Ok(told) => reports.extend(told.into_iter().map(|report| HealReport {
-                    node: name.clone(),
-                    ..report
-                })),
-                Err(reason) => silent.push(SilentMember { name, reason }),
-            }
+    for (member, answer) in ask_all(service, &others, of).await {
+        let name = member.profile.name.to_string();
+        match answer {
+            // What a member says is said by it, whatever name it writes.
+            Ok(told) => reports.extend(told.into_iter().map(|report| HealReport {
+                node: name.clone(),
+                ..report
+            })),
+            Err(reason) => silent.push(SilentMember { name, reason }),
         }
     }
     reports.sort_by(|a, b| (b.began_at, &a.node).cmp(&(a.began_at, &b.node)));
     (reports, silent)
 }
 
-async fn of(service: &Service, member: &MemberView) -> Result<Vec<HealReport>, String> {
-    let inquiry = service
-        .endpoint()
-        .inquire(member.profile.address, member.id.0)
-        .await
-        .map_err(|error| error.reason)?;
+/// What a member tells.
+async fn of(inquiry: Inquiry) -> Result<Vec<HealReport>, String> {
     let mut reports = Vec::new();
     for newer in 0..OF_EACH {
-        let question = Question::Heal(newer).bytes();
-        let answer = inquiry.ask(&question, PATIENCE).await;
-        let (answer, _) = answer.map_err(|error| error.reason)?;
-        match Answer::read(&answer) {
-            Ok(Answer::Heal(report)) if report.is_empty() => break,
-            Ok(Answer::Heal(report)) => match serde_json::from_slice(&report) {
+        let question = Question::Heal(newer);
+        match ask(&inquiry, question, "its version tells no reports").await? {
+            Answer::Heal(report) if report.is_empty() => break,
+            Answer::Heal(report) => match serde_json::from_slice(&report) {
                 Ok(report) => reports.push(report),
                 Err(error) => return Err(format!("its report cannot be read: {error}")),
             },
-            Ok(
-                Answer::Clock { .. }
-                | Answer::Reach(_)
-                | Answer::Sight(_)
-                | Answer::Relay(_)
-                | Answer::Sights(_),
-            ) => {
-                return Err("it answered another question".to_owned());
-            }
-            Err(_) => return Err("its version tells no reports".to_owned()),
+            Answer::Clock { .. }
+            | Answer::Reach(_)
+            | Answer::Sight(_)
+            | Answer::Relay(_)
+            | Answer::Sights(_)
+            | Answer::Source(_) => return Err(OTHER.to_owned()),
         }
     }
     Ok(reports)

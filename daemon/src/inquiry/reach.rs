@@ -1,16 +1,14 @@
 //! Who reaches whom, as members tell it.
 
-use super::{PATIENCE, sight};
+use super::asking::{OTHER, ask, ask_all};
+use super::sight;
 use crate::service::Service;
 use api::reach::{ReachKind, ReachLink, ReachRow};
-use futures_util::future::join_all;
 use names::NodeId;
 use node::cluster::{MemberView, RosterView};
 use node::inquiry::{Answer, MAX_SIGHTS, Question, Sight};
 use std::collections::BTreeMap;
-
-/// How many members are asked at the same time.
-const AT_ONCE: usize = 16;
+use transport::Inquiry;
 
 /// How this node sees the members above an id, as many as an answer has room for.
 pub(super) fn sights(service: &Service, above: NodeId) -> Vec<(NodeId, Sight)> {
@@ -26,17 +24,21 @@ pub(super) fn sights(service: &Service, above: NodeId) -> Vec<(NodeId, Sight)> {
 /// What this node and all members say of each other.
 pub(crate) async fn matrix(service: &Service) -> Vec<ReachRow> {
     let view = service.view();
-    let members: Vec<&MemberView> = view.expected().collect();
-    let mut rows = Vec::new();
-    for some in members.chunks(AT_ONCE) {
-        let answers = join_all(some.iter().map(|member| of(service, &view, member))).await;
-        rows.extend(some.iter().zip(answers).map(|(member, answer)| ReachRow {
-            id: member.id.to_string(),
-            name: member.profile.name.to_string(),
-            silent: answer.as_ref().err().cloned(),
-            links: links(&view, &answer.unwrap_or_default()),
-        }));
+    let others: Vec<&MemberView> = view.expected().filter(|one| one.id != view.me).collect();
+    let most = view.members.len() * 2;
+    let mut told = ask_all(service, &others, |inquiry| of(inquiry, most)).await;
+    if let Some(me) = view.member(view.me) {
+        let sights = others.iter().map(|one| (one.id, sight(service, one.id)));
+        told.push((me, Ok(sights.collect())));
     }
+    let rows = told.into_iter().map(|(member, answer)| ReachRow {
+        id: member.id.to_string(),
+        name: member.profile.name.to_string(),
+        silent: answer.as_ref().err().cloned(),
+        links: links(&view, &answer.unwrap_or_default()),
+    });
+    let mut rows: Vec<ReachRow> = rows.collect();
+    rows.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     rows
 }
 
@@ -58,47 +60,28 @@ fn links(view: &RosterView, sights: &BTreeMap<NodeId, Sight>) -> Vec<ReachLink> 
     .collect()
 }
 
-async fn of(
-    service: &Service,
-    view: &RosterView,
-    member: &MemberView,
-) -> Result<BTreeMap<NodeId, Sight>, String> {
-    if member.id == view.me {
-        let others = view
-            .expected()
-            .map(|one| one.id)
-            .filter(|id| *id != view.me);
-        return Ok(others.map(|id| (id, sight(service, id))).collect());
-    }
-    let inquiry = service
-        .endpoint()
-        .inquire(member.profile.address, member.id.0)
-        .await
-        .map_err(|error| error.reason)?;
+/// How a member sees the others, of which there are fewer than so many.
+async fn of(inquiry: Inquiry, most: usize) -> Result<BTreeMap<NodeId, Sight>, String> {
     let mut all = BTreeMap::new();
     loop {
         let above = all.last_key_value().map_or(NodeId([0; 16]), |(id, _)| *id);
-        let question = Question::Sights(above).bytes();
-        let answer = inquiry.ask(&question, PATIENCE).await;
-        let (answer, _) = answer.map_err(|error| error.reason)?;
-        match Answer::read(&answer) {
-            Ok(Answer::Sights(sights)) => {
+        let unknown = "its version does not tell whom it reaches";
+        match ask(&inquiry, Question::Sights(above), unknown).await? {
+            Answer::Sights(sights) => {
                 let before = all.len();
                 let is_full = sights.len() == MAX_SIGHTS;
                 all.extend(sights.into_iter().filter(|(id, _)| *id > above));
                 // Whoever repeats itself is asked no more.
-                if !is_full || all.len() == before || all.len() > view.members.len() * 2 {
+                if !is_full || all.len() == before || all.len() > most {
                     return Ok(all);
                 }
             }
-            Ok(
-                Answer::Clock { .. }
-                | Answer::Reach(_)
-                | Answer::Sight(_)
-                | Answer::Relay(_)
-                | Answer::Heal(_),
-            ) => return Err("it answered another question".to_owned()),
-            Err(_) => return Err("its version does not tell whom it reaches".to_owned()),
+            Answer::Clock { .. }
+            | Answer::Reach(_)
+            | Answer::Sight(_)
+            | Answer::Relay(_)
+            | Answer::Heal(_)
+            | Answer::Source(_) => return Err(OTHER.to_owned()),
         }
     }
 }

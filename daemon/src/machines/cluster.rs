@@ -41,6 +41,11 @@ impl Inbox {
         self.input(Input::Moved { address }, ());
     }
 
+    /// Tells the machine that a peer broke the protocol on a connection, which is to be closed.
+    pub(crate) fn breach(&self, conn: ConnId, reason: CloseReason) {
+        self.input(Input::Breach { conn, reason }, ());
+    }
+
     /// Tells the machine something that concerns the process registry.
     pub(crate) fn registry(&self, input: registry::Input) {
         self.input(Input::Registry(input), ());
@@ -279,9 +284,16 @@ impl Loop {
                 conn: ConnId(conn),
                 bytes,
             },
-            Event::Closed { conn, .. } => {
+            Event::Closed {
+                conn, is_violated, ..
+            } => {
                 let conn = ConnId(conn);
                 self.preference.closed(conn);
+                if is_violated {
+                    let reason = CloseReason::Malformed;
+                    let breach = Input::Breach { conn, reason };
+                    self.machine.handle(self.wires.clock.now(), breach);
+                }
                 Input::Closed { conn }
             }
             Event::Overflowed { conn, channel } if channel == Channel::Registry as u8 => {

@@ -174,6 +174,7 @@ pub(crate) async fn deliver(mut bulk: Events, workers: Vec<ListsInbox>) {
 /// Where a machine's outputs go.
 pub(crate) struct Wires {
     pub(crate) inbox: ListsInbox,
+    pub(crate) cluster: super::cluster::Inbox,
     pub(crate) store: Store,
     pub(crate) epoch: Epoch,
     pub(crate) endpoint: Endpoint,
@@ -308,9 +309,7 @@ impl Loop {
                     channel,
                     bytes,
                 } => self.wires.endpoint.send(conn.0, channel as u8, bytes),
-                Output::Close { conn, reason } => {
-                    self.wires.endpoint.close(conn.0, reason.as_str())
-                }
+                Output::Breach { conn, reason } => self.wires.cluster.breach(conn, reason),
                 Output::Write { id, rows } => {
                     let inbox = self.wires.inbox.clone();
                     let done = move |result| inbox.input(Input::Written { id, result });

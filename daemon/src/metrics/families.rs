@@ -13,8 +13,13 @@ pub(super) const GAUGES: &[Row<u64>] = &[
     ),
     (
         "muster_cluster_expected_members",
-        "Members on the roster, with this node, without other observers",
+        "Members on the roster that are not away on purpose, with this node, without other observers",
         |s| s.cluster.expected,
+    ),
+    (
+        "muster_cluster_away_members",
+        "Members that were declared away on purpose and do not answer, without observers",
+        |s| s.cluster.away,
     ),
     (
         "muster_cluster_observers",
@@ -242,6 +247,11 @@ pub(super) const COUNTERS: &[Row<u64>] = &[
         "muster_lists_forked_changes_total",
         "Changes received and refused whose numbers are those of other changes",
         |s| s.lists.changes_forked,
+    ),
+    (
+        "muster_lists_unsigned_changes_total",
+        "Changes received and not taken, since no node has signed that their author is its own",
+        |s| s.lists.changes_unsigned,
     ),
     (
         "muster_lists_left_out_changes_total",

@@ -83,6 +83,7 @@ pub(crate) fn sum(a: lists::Stats, b: lists::Stats) -> lists::Stats {
         changes_duplicate: a.changes_duplicate + b.changes_duplicate,
         changes_refused: a.changes_refused + b.changes_refused,
         changes_forked: a.changes_forked + b.changes_forked,
+        changes_unsigned: a.changes_unsigned + b.changes_unsigned,
         changes_left_out: a.changes_left_out + b.changes_left_out,
         orphans: a.orphans + b.orphans,
         in_line: a.in_line + b.in_line,

@@ -4,6 +4,7 @@
 //! together: whoever begins to watch reads the directory and takes his place in the hub under one
 //! lock, and misses nothing in between.
 
+use super::fallen::{Fall, Fallen};
 use crate::event::EventLog;
 use crate::hub::{Happening, Hub, Watcher};
 use crate::once::Once;
@@ -13,6 +14,7 @@ use node::registry::{Directory, Event, Found, News};
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Something that happened to a registration, with its number in this run of the daemon, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +50,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     directory: Directory,
+    fallen: Fallen,
     /// The number of the last event.
     last: u64,
     /// How many events there were of each kind.
@@ -75,7 +78,13 @@ pub(crate) enum First {
 impl Replica {
     /// Takes news over: to the directory, to those who watch, and to the event log.
     pub(crate) fn apply(&self, news: News, events: &EventLog) {
-        let mut state = self.shared.state.write();
+        let (mut state, now) = (self.shared.state.write(), Instant::now());
+        let State {
+            directory, fallen, ..
+        } = &mut *state;
+        news.events
+            .iter()
+            .for_each(|event| fallen.note(directory, event, now));
         news.changes
             .iter()
             .for_each(|change| state.directory.apply(change));
@@ -93,6 +102,11 @@ impl Replica {
     /// Reads the directory. The cluster machine waits meanwhile: `read` must be quick.
     pub(crate) fn read<R>(&self, read: impl FnOnce(&Directory) -> R) -> R {
         read(&self.shared.state.read().directory)
+    }
+
+    /// The names of registrations that have ended within the last hour, and what these were.
+    pub(crate) fn fallen(&self) -> BTreeMap<ProcessName, Fall> {
+        self.shared.state.read().fallen.recent(Instant::now())
     }
 
     /// Watches a name, from after the event of that number if it is known what happened since.
@@ -155,81 +169,21 @@ fn missed(
 mod tests {
     use super::*;
     use crate::event::Past;
-    use crdt::registry::{Entry, Process, Reason};
+    use crate::process::testing::{ends, registers};
+    use crdt::registry::Reason;
     use futures_util::FutureExt;
-    use names::{Handle, NodeId, NodeName};
-    use node::registry::{Change, EventKind, ProcessState};
-    use node::time::Wall;
+    use node::registry::{EventKind, ProcessState};
 
     fn name(text: &str) -> ProcessName {
         ProcessName::new(text).unwrap()
     }
 
-    fn happened(text: &str, kind: EventKind) -> Event {
-        let node = NodeName::new("n1").unwrap();
-        Event {
-            at: Wall(0),
-            handle: Handle {
-                name: name(text),
-                node,
-                pid: 7,
-                start: 8,
-            },
-            kind,
-        }
-    }
-
-    fn node_is(reachable: bool) -> Change {
-        Change::Node {
-            owner: NodeId([1; 16]),
-            name: NodeName::new("n1").unwrap(),
-            reachable,
-        }
-    }
-
-    fn holder(text: &str, is_there: bool) -> Change {
-        let entry = Entry {
-            uid: 0,
-            user: None,
-            exe: None,
-            groups: Default::default(),
-            metadata: Default::default(),
-            address: None,
-            claim: 1,
-            since_ms: 0,
-        };
-        let process = Process {
-            boot: [0; 16],
-            pid: 7,
-            start: 8,
-        };
-        Change::Holder {
-            name: name(text),
-            owner: NodeId([1; 16]),
-            process,
-            entry: is_there.then(|| Arc::new(entry)),
-        }
-    }
-
     fn up(replica: &Replica, log: &EventLog, text: &str) {
-        replica.apply(
-            News {
-                changes: vec![node_is(true), holder(text, true)],
-                events: vec![happened(text, EventKind::Up)],
-            },
-            log,
-        );
+        registers(replica, log, text);
     }
 
     fn down(replica: &Replica, log: &EventLog, text: &str) {
-        let events = vec![happened(text, EventKind::Down(Reason::Killed(9)))];
-        replica.apply(
-            News {
-                changes: vec![holder(text, false)],
-                events,
-            },
-            log,
-        );
+        ends(replica, log, text, Reason::Killed(9));
     }
 
     fn kinds(told: &[Arc<Once<Told>>]) -> Vec<&EventKind> {
@@ -283,6 +237,32 @@ mod tests {
         assert!(missed("web", 3).unwrap().is_empty());
         assert_eq!(missed("web", 0).unwrap().len(), 2);
         assert!(missed("web", 4).is_none(), "an event that never was");
+    }
+
+    #[test]
+    fn what_a_registration_was_is_known_until_another_one_has_the_name() {
+        let (replica, log) = (Replica::default(), EventLog::new(Past::default(), 7));
+        up(&replica, &log, "web");
+        assert!(replica.fallen().is_empty());
+        down(&replica, &log, "web");
+        let fallen = replica.fallen();
+        let fall = &fallen[&name("web")];
+        assert!(fall.is_failure);
+        assert_eq!(fall.holder.process.pid, 7);
+        up(&replica, &log, "web");
+        assert!(replica.fallen().is_empty());
+    }
+
+    #[test]
+    fn only_so_many_names_are_known_the_latest_ones() {
+        let (replica, log) = (Replica::default(), EventLog::new(Past::default(), 7));
+        for number in 0..1_001 {
+            up(&replica, &log, &format!("p{number}"));
+            down(&replica, &log, &format!("p{number}"));
+        }
+        let fallen = replica.fallen();
+        assert_eq!(fallen.len(), 1_000);
+        assert!(!fallen.contains_key(&name("p0")) && fallen.contains_key(&name("p1000")));
     }
 
     #[test]

@@ -42,10 +42,7 @@ pub(super) fn weight(row: &Row) -> usize {
             let changes = changes.map(|change| change.bytes.len());
             entries.chain(settled).chain(changes).sum()
         }
-        Row::Salts { learned, .. } => learned
-            .iter()
-            .map(|salt| salt.relayed().bytes().len())
-            .sum(),
+        Row::Salt(salt) => salt.relayed().bytes().len(),
         Row::List { .. } | Row::Made { .. } => 0,
         Row::Quarantine { reason, .. } => reason.len(),
     };
@@ -182,14 +179,7 @@ impl<'db> Batch<'db> {
                 let key = keys::vector(*list, id.actor);
                 self.put(Space::Made, key, rows::encode_made(id.seq)?);
             }
-            Row::Salts { learned, dropped } => {
-                for salt in dropped {
-                    self.set_meta(&keys::salt(salt), None);
-                }
-                for salt in learned {
-                    self.set_meta(&keys::salt(salt), Some(salt.relayed().bytes()));
-                }
-            }
+            Row::Salt(salt) => self.set_meta(&keys::salt(salt), Some(salt.relayed().bytes())),
             Row::Quarantine { list, reason } => {
                 self.set_meta(&keys::quarantine(*list), Some(reason.as_bytes()))
             }

@@ -99,7 +99,7 @@ impl Work {
             | Row::List { .. }
             | Row::Snapshot { .. }
             | Row::Made { .. }
-            | Row::Salts { .. } => None,
+            | Row::Salt(_) => None,
         })
     }
 

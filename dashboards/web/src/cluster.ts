@@ -9,7 +9,7 @@ import { recognise } from "./session.ts";
 import { giveBack } from "./slots.ts";
 import { changed, speak, state } from "./state.ts";
 import { Stream } from "./stream.ts";
-import type { EventKind, Happened, Heal, List, Member, NodeInfo, Page, Partition, Process, Status } from "./types.ts";
+import type { EventKind, Happened, Heal, List, Member, NodeInfo, Page, Partition, Process, ReachRow, Status } from "./types.ts";
 
 const KEPT = 300;
 /** How many events that the node has kept are shown from the start. */
@@ -80,6 +80,7 @@ export function forget(): void {
   state.attention = [];
   state.healed = null;
   state.heals = [];
+  state.matrix = { rows: [], at: null, isBusy: false, error: null };
   state.happened = [];
   state.editor = null;
   state.lists = { items: new Map(), hasMore: false, match: "" };
@@ -160,6 +161,23 @@ function refreshHeals(): void {
   void quietly(async () => {
     state.heals = (await get<Page<Heal>>(`/v1/heals?limit=${HEALS}`)).items;
   });
+}
+
+/** Asks all members whom they reach, which takes some seconds where one does not answer. */
+export function askReach(): void {
+  state.matrix = { ...state.matrix, isBusy: true, error: null };
+  changed();
+  void get<{ items: ReachRow[] }>("/v1/reach").then(
+    ({ items }) => {
+      state.matrix = { rows: items, at: new Date().toISOString(), isBusy: false, error: null };
+      changed();
+    },
+    (error: unknown) => {
+      const words = error instanceof Error ? error.message : String(error);
+      state.matrix = { ...state.matrix, isBusy: false, error: words };
+      changed();
+    },
+  );
 }
 
 function take(partition: Partition): void {

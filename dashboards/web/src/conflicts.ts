@@ -15,7 +15,7 @@ export async function look(list: string, entry: Entry): Promise<void> {
   try {
     let next: string | null = "";
     while (next !== null) {
-      const after: string = next === "" ? "" : `?after=${encodeURIComponent(next)}`;
+      const after: string = next === "" ? "" : `?cursor=${encodeURIComponent(next)}`;
       const page: Page<Disputed> = await get<Page<Disputed>>(`${listPath(list)}/conflicts${after}`);
       const found = page.items.find(({ id }) => id === entry.id);
       if (found && state.editor?.id === entry.id) state.disputed = found;

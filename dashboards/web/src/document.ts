@@ -179,7 +179,7 @@ export interface paths {
         };
         /**
          * Examines this node: its certificates, permissions, disk (a small file is written and synced) and
-         *     limits; whether seeds and known members have answered; and for each member whether packets pass both ways, the path, the clocks, versions and
+         *     limits; whether seeds and known members have answered, and whether processes are there that are expected; and for each member whether packets pass both ways, the path, the clocks, versions and
          *     certificates. Members are asked on connections of their own. Takes up to about ten seconds where
          *     one does not answer.
          */
@@ -273,7 +273,7 @@ export interface paths {
         /**
          * What happens: a stream of server-sent events.
          * @description The data of an event is `{at, kind, type, name, …}`. Kind `member`: `joined`, `suspect`,
-         *     `alive`, `down`, `restarting`, `left`, `forgotten`; kind `list`: `created`, `changed`,
+         *     `alive`, `down`, `restarting`, `away`, `back`, `left`, `forgotten`; kind `list`: `created`, `changed`,
          *     `deleted`; kind `partition`: `changed`, `healed`; kind `process`: `up`, `down`, `unreachable`,
          *     `back`, `contested`, `lost`, as a monitor of the process gets them. The last 10,000 events are kept,
          *     also over restarts of the daemon: after a `Last-Event-ID` that is kept comes all that followed.
@@ -548,6 +548,47 @@ export interface paths {
         patch: operations["edit"];
         trace?: never;
     };
+    "/v1/lists/{list}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The changes of a list, or of one of its entries, the newest first; a change stands before all that
+         *     it builds upon.
+         * @description A deleted list has its history still.
+         */
+        get: operations["history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lists/{list}/redo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes an undoing back, or the caller's last one, by a new change.
+         * @description Without a hash only if the caller has written nothing else to the list since.
+         */
+        post: operations["redo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/lists/{list}/resolve": {
         parameters: {
             query?: never;
@@ -563,6 +604,27 @@ export interface paths {
          *     make at most one conflict of two values.
          */
         post: operations["resolve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/lists/{list}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undoes a change, or the caller's last one, by a new change.
+         * @description A field is restored where the change's value still stands; the rest stays and is told. A deletion is
+         *     undone whatever came since: a deleted list comes back whole.
+         */
+        post: operations["undo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -657,6 +719,28 @@ export interface paths {
         post?: never;
         /** Forgets a member that is gone for good. This revokes nothing: it may come back. */
         delete: operations["forget"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/members/{member}/away": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Declares that a member which is down is away on purpose, such as a ship in dry dock. All nodes are told,
+         *     nobody expects it meanwhile, and alerts are quiet about it. That ends at its time, by `DELETE`, or when any
+         *     member sees it. It still counts for majorities, and nothing is locked by it.
+         */
+        post: operations["declare_away"];
+        /** Ends that a member is away on purpose: it is expected again. */
+        delete: operations["declare_back"];
         options?: never;
         head?: never;
         patch?: never;
@@ -954,7 +1038,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Targets for Prometheus' `http_sd_configs`: the processes that are `up` and say where they serve.
+         * Targets for Prometheus' `http_sd_configs`: the processes that are `up` and say where they serve; and
+         *     those that are expected and ended within the last hour, with `__meta_muster_state="down"`, so that they do
+         *     not vanish in silence. Expected is what `[processes] expect` names, and what ended with failure.
          * @description That is their `address`, or else metadata `port` at the host of their node. An address without a
          *     certain host, such as `0.0.0.0:8080`, means that of their node, too.
          *
@@ -1094,6 +1180,25 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What was declared of a member that is away on purpose. */
+        Absence: {
+            /**
+             * Format: date-time
+             * @description When, by the clock of that node.
+             */
+            at: string;
+            /** @description Who has declared it, as that node says. */
+            by: string;
+            /** @description The node on which it was declared, by its signature: its name, or its id where it has none. */
+            node: string;
+            /**
+             * Format: date-time
+             * @description When that ends by itself; null where it has ended.
+             */
+            until: string | null;
+            /** @description Why; may be empty. */
+            why: string;
+        };
         /** @description Entries that were added together. */
         AddedEntries: {
             /** @description The entries, in the order of the call. */
@@ -1129,6 +1234,18 @@ export interface components {
             /** @description Whether this node can sign. */
             is_authority: boolean;
         };
+        /** @description A member that is away on purpose. */
+        AwayMember: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When that ends by itself.
+             */
+            until: string;
+            /** @description Why; may be empty. */
+            why: string;
+        };
         /**
          * @description Which certificate.
          *
@@ -1147,6 +1264,26 @@ export interface components {
             expires_at: string;
             /** @description Whose certificate it is. */
             which: components["schemas"]["CertificateKind"];
+        };
+        /** @description What a change did with an entry. */
+        ChangedEntry: {
+            /** @description The fields that differ; none of an entry that was deleted. */
+            fields: components["schemas"]["ChangedField"][];
+            /** @description The entry's id. */
+            id: string;
+            /** @description Its title then. */
+            title: string;
+            /** @description What became of it. */
+            what: components["schemas"]["EntryFate"];
+        };
+        /** @description A field that a change wrote. Each tag is one. */
+        ChangedField: {
+            /** @description Which field; `deleted` is the mark of an entry that one has deleted and another one edited. */
+            field: components["schemas"]["EntryField"];
+            /** @description What it became. */
+            new: string;
+            /** @description What it was before, as the values of a conflict are written; empty for nothing. */
+            old: string;
         };
         /**
          * @description Something that happened in the cluster. Which of the further fields it has follows from its kind
@@ -1176,6 +1313,7 @@ export interface components {
         ClusterMember: {
             /** @description Where its peers reach it (QUIC). */
             address: string;
+            away: null | components["schemas"]["Absence"];
             /** @description 32 hexadecimal digits. */
             id: string;
             /**
@@ -1320,6 +1458,15 @@ export interface components {
          * @enum {string}
          */
         DaemonPart: "cluster" | "lists" | "store" | "api";
+        /** @description A member of which something was declared. */
+        DeclaredMember: {
+            /** @description What was declared. */
+            away: components["schemas"]["Absence"];
+            /** @description Its id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description The answer to a deletion that waited for replicas. */
         DeleteResult: {
             /** @description What became of waiting. */
@@ -1348,6 +1495,16 @@ export interface components {
             /** @description As it is now. */
             entry: components["schemas"]["TodoEntry"];
         };
+        /**
+         * @description What a change did with an entry.
+         *
+         *     - `added`: It added it.
+         *     - `changed`: It changed it.
+         *     - `deleted`: It deleted it.
+         *     - `restored`: It was deleted, and is in the list again.
+         * @enum {string}
+         */
+        EntryFate: "added" | "changed" | "deleted" | "restored";
         /**
          * @description A field of an entry that can be in conflict.
          *
@@ -1464,6 +1621,7 @@ export interface components {
          *     - `alive`: A member answers.
          *     - `down`: A member does not answer, or a process has ended.
          *     - `restarting`: A member said that it will be back.
+         *     - `away`: A member was declared away on purpose.
          *     - `indirect`: A member answers others, and this node has no connection to it.
          *     - `direct`: This node has a connection again to a member that only others reached.
          *     - `left`: A member left the cluster.
@@ -1478,12 +1636,12 @@ export interface components {
          *     - `healed`: The node reaches all members again.
          *     - `up`: A process was registered.
          *     - `unreachable`: The node of a process became unreachable.
-         *     - `back`: The node of a process is reachable again.
+         *     - `back`: The node of a process is reachable again, or a member is away on purpose no longer.
          *     - `contested`: Another process claims the name.
          *     - `lost`: The name belongs to another process.
          * @enum {string}
          */
-        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "indirect" | "direct" | "left" | "forgotten" | "revoked" | "created" | "changed" | "deleted" | "forked" | "contradicted" | "left_out" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
+        EventType: "admitted" | "joined" | "suspect" | "alive" | "down" | "restarting" | "away" | "indirect" | "direct" | "left" | "forgotten" | "revoked" | "created" | "changed" | "deleted" | "forked" | "contradicted" | "left_out" | "healed" | "up" | "unreachable" | "back" | "contested" | "lost";
         /** @description What an examination of a node found. */
         Examination: {
             /** @description Whether all findings are good. */
@@ -1512,8 +1670,8 @@ export interface components {
             field: components["schemas"]["EntryField"];
             /**
              * @description All its values, the one that is shown first. Of `deleted` they are `deleted` and `edited`, of `done`
-             *     `done` and `open`, of `tags` `+TAG` and `-TAG`; what was cleared is empty. Of the order there are
-             *     none: a move settles it.
+             *     `done` and `open`, of `tags` `+TAG` and `-TAG`, of `order` `first` and `after ID`; what was cleared
+             *     is empty.
              */
             values: components["schemas"]["FieldValue"][];
         };
@@ -1856,6 +2014,43 @@ export interface components {
             /** @description `left`. */
             state: components["schemas"]["MemberState"];
         };
+        /** @description A change of a list. */
+        ListChange: {
+            /**
+             * Format: date-time
+             * @description When it was made, by the clock of the node that made it.
+             */
+            at: string;
+            /**
+             * @description Who made it, and on which node. Where the change names another node than the one that has made
+             *     it, that stands behind it as what it says.
+             */
+            by: string;
+            /** @description What it did with each entry; of very many the first 100. */
+            entries: components["schemas"]["ChangedEntry"][];
+            /** @description Its hash, by which it is undone, and the list shown as it was then. */
+            hash: string;
+            /**
+             * Format: int64
+             * @description With how many more.
+             */
+            more_entries: number;
+            /** @description The node that has made it; null if that is not known. */
+            node: string | null;
+            /** @description The undoing that it takes back. */
+            redoes: string | null;
+            /** @description What it did, in words. */
+            summary: string;
+            /** @description The change that it undoes. */
+            undoes: string | null;
+        };
+        /** @description A page of them. */
+        ListChangePage: {
+            /** @description In the order of the call. */
+            items: components["schemas"]["ListChange"][];
+            /** @description To be given as `cursor` for what follows; null at the end. */
+            next: string | null;
+        };
         /** @description What `/v1/lists/{list}/watch` sends. */
         ListStreamEvent: {
             /** @description The list as it is. */
@@ -1921,6 +2116,11 @@ export interface components {
             alive: number;
             /**
              * Format: int64
+             * @description They do not answer, and were declared away on purpose.
+             */
+            away?: number;
+            /**
+             * Format: int64
              * @description They do not answer.
              */
             down: number;
@@ -1960,10 +2160,11 @@ export interface components {
          *     - `suspect`: It did not answer a probe; it is still counted as reachable.
          *     - `down`: It does not answer.
          *     - `restarting`: It said that it will be back.
+         *     - `away`: It does not answer, and was declared away on purpose; it is not expected until then.
          *     - `left`: It said that it leaves the cluster; it is not expected.
          * @enum {string}
          */
-        MemberState: "alive" | "suspect" | "down" | "restarting" | "left";
+        MemberState: "alive" | "suspect" | "down" | "restarting" | "away" | "left";
         /** @description A member that is not reached. */
         MissingMember: {
             /** @description Its name. */
@@ -1976,6 +2177,13 @@ export interface components {
         };
         /** @description Who is not reached: names in events, with times where a stream begins. */
         MissingMembers: string[] | components["schemas"]["MissingMember"][];
+        /** @description For how long a member will be away, and why. */
+        NewAbsence: {
+            /** @description How long from now, such as `12h` or `30d`: a minute to 366 days. */
+            for: string;
+            /** @description Why, in at most 200 bytes without control characters. */
+            why?: string;
+        };
         /** @description Several entries to add: all or none. */
         NewEntries: {
             /** @description 1 to 10,000 entries. */
@@ -2134,6 +2342,16 @@ export interface components {
             /** @description Where it keeps its data. */
             store: components["schemas"]["StatusOfStore"];
         };
+        /**
+         * @description Why a part of a change is not undone.
+         *
+         *     - `changed`: It was changed since.
+         *     - `conflict`: Others have written the field at the same time: it is in conflict.
+         *     - `deleted`: The entry was deleted since.
+         *     - `foreign`: What it was before is nothing that this node can write.
+         * @enum {string}
+         */
+        NotUndone: "changed" | "conflict" | "deleted" | "foreign";
         /** @description A link to the page. */
         PageCode: {
             /** @description What can be traded for a token, once. It is told only here. */
@@ -2176,13 +2394,21 @@ export interface components {
         PartitionVerdict: "whole" | "majority" | "even" | "minority" | "alone";
         /** @description How much of the cluster a node reaches: its own view, not a lock. */
         PartitionView: {
+            /** @description Those that are away on purpose. */
+            away?: components["schemas"]["AwayMember"][];
             /**
              * Format: int64
-             * @description How many members there should be, this node among them, observers not.
+             * @description How many members there should be, this node among them, observers and those that are away not.
              */
             expected: number;
             /** @description Those that answer others, and to whom this node has no connection: a part of the network is cut. */
             indirect?: components["schemas"]["IndirectMember"][];
+            /**
+             * Format: int64
+             * @description How many members there are with those that are away: of so many `replicas=majority` and
+             *     `muster partition --require majority` are. Older daemons do not tell it.
+             */
+            majority_of?: number;
             /** @description Those that it does not reach. */
             missing: components["schemas"]["MissingMember"][];
             /**
@@ -2195,7 +2421,7 @@ export interface components {
              * @description Since when that is the verdict.
              */
             since: string;
-            /** @description How much that is. */
+            /** @description How much that is, of those that are expected. */
             verdict: components["schemas"]["PartitionVerdict"];
         };
         /** @description A problem as it is written. */
@@ -2626,6 +2852,15 @@ export interface components {
             /** @description Why. */
             reason: string;
         };
+        /** @description A part of a change that is not undone. */
+        SkippedField: {
+            /** @description The entry's id. */
+            entry: string;
+            /** @description The field. */
+            field: components["schemas"]["EntryField"];
+            /** @description Why. */
+            why: components["schemas"]["NotUndone"];
+        };
         /** @description To-do lists. */
         StatusOfLists: {
             /**
@@ -2849,6 +3084,30 @@ export interface components {
          * @enum {string}
          */
         TokenScope: "page" | "read" | "sd";
+        /** @description Which change is undone, or made anew. */
+        UndoRequest: {
+            /** @description The change's hash; without it is the caller's last one on this node. */
+            change?: string | null;
+        };
+        /** @description What became of undoing a change. */
+        UndoResult: {
+            /** @description The change that was undone. */
+            change: string;
+            /**
+             * Format: int64
+             * @description In how many entries something was undone.
+             */
+            entries: number;
+            /**
+             * Format: int64
+             * @description How much more that is.
+             */
+            more_skipped: number;
+            /** @description What became of waiting for replicas, if the call asked for it. */
+            replicas?: components["schemas"]["ReplicaConfirmations"];
+            /** @description What stays as it is; of very much the first 100. */
+            skipped: components["schemas"]["SkippedField"][];
+        };
         /** @description What the cluster's own authority is to sign so that one below it is withdrawn. */
         WithdrawalDraft: {
             /** @description Which authority it is about. */
@@ -3996,6 +4255,8 @@ export interface operations {
                 estimate_min?: number;
                 /** @description The greatest estimate in minutes, included; what has none does not pass. */
                 estimate_max?: number;
+                /** @description How much it matters: `high`, `medium`, `low`, or `none` for entries without a priority. */
+                priority?: string;
                 /** @description A part of the title or the notes, in any case. */
                 text?: string;
                 /** @description The IANA name of the time zone that decides on which day an instant is; UTC without. */
@@ -5665,6 +5926,8 @@ export interface operations {
                 estimate_min?: number;
                 /** @description The greatest estimate in minutes, included; what has none does not pass. */
                 estimate_max?: number;
+                /** @description How much it matters: `high`, `medium`, `low`, or `none` for entries without a priority. */
+                priority?: string;
                 /** @description A part of the title or the notes, in any case. */
                 text?: string;
                 /** @description The IANA name of the time zone that decides on which day an instant is; UTC without. */
@@ -6423,6 +6686,284 @@ export interface operations {
             };
         };
     };
+    history: {
+        parameters: {
+            query?: {
+                /** @description Only those of the entry with this id. */
+                entry?: string;
+                /** @description How many at most. A page of large things may have fewer. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of changes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListChangePage"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-list`: There is no such list */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    redo: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Wait until so many nodes in all have the change on disk: a number from 1, `majority` or
+                 *     `all` of the roster.
+                 */
+                replicas?: string;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UndoRequest"];
+            };
+        };
+        responses: {
+            /** @description Undone as far as it was not changed since. */
+            200: {
+                headers: {
+                    /** @description The hash of the new change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoResult"];
+                };
+            };
+            /** @description The same, durable here, but the deadline passed before enough replicas confirmed. */
+            202: {
+                headers: {
+                    /** @description The hash of the new change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoResult"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-list`: There is no such list; `/problems/no-such-change`: There is no such change */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     resolve: {
         parameters: {
             query?: {
@@ -6533,6 +7074,171 @@ export interface operations {
             };
             /** @description `/problems/stale`: It was changed in between */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    undo: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Wait until so many nodes in all have the change on disk: a number from 1, `majority` or
+                 *     `all` of the roster.
+                 */
+                replicas?: string;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UndoRequest"];
+            };
+        };
+        responses: {
+            /** @description Undone as far as it was not changed since. */
+            200: {
+                headers: {
+                    /** @description The hash of the new change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoResult"];
+                };
+            };
+            /** @description The same, durable here, but the deadline passed before enough replicas confirmed. */
+            202: {
+                headers: {
+                    /** @description The hash of the new change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndoResult"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-list`: There is no such list; `/problems/no-such-change`: There is no such change */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7205,6 +7911,271 @@ export interface operations {
                 };
             };
             /** @description `/problems/no-such-member`: There is no such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/reachable`: The member is reachable */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    declare_away: {
+        parameters: {
+            query?: {
+                /** @description Also where this node does not reach a majority of the members that are not away. */
+                force?: boolean;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The member's name or id */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAbsence"];
+            };
+        };
+        responses: {
+            /** @description Declared, on the disk, and told to all that are reached */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclaredMember"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-member`: There is no such member */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/reachable`: The member is reachable; `/problems/no-majority`: The node does not reach a majority */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    declare_back: {
+        parameters: {
+            query?: {
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The member's name or id */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Ended, on the disk, and told to all that are reached */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeclaredMember"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-member`: There is no such member; `/problems/not-away`: The member is not away */
             404: {
                 headers: {
                     [name: string]: unknown;

@@ -2,7 +2,19 @@
 // come together.
 
 import type { Draft } from "./fields.ts";
-import type { Attention, Disputed, Entry, Happened, Heal, List, Member, NodeInfo, Partition, Process } from "./types.ts";
+import type {
+  Attention,
+  Disputed,
+  Entry,
+  Happened,
+  Heal,
+  List,
+  Member,
+  NodeInfo,
+  Partition,
+  Process,
+  ReachRow,
+} from "./types.ts";
 
 export type View = "lists" | "cluster" | "activity";
 
@@ -52,6 +64,8 @@ export interface State {
   healed: string | null;
   /** What the node saw of past heals, the newest first. */
   heals: Heal[];
+  /** Who reaches whom, as of when somebody asked for it. */
+  matrix: { rows: ReachRow[]; at: string | null; isBusy: boolean; error: string | null };
   /** The newest first. `times`: how often the same came in a row. */
   happened: (Happened & { number: number; times: number })[];
   kinds: Set<string>;
@@ -80,6 +94,7 @@ export const state: State = {
   isCrowded: false,
   healed: null,
   heals: [],
+  matrix: { rows: [], at: null, isBusy: false, error: null },
   happened: [],
   kinds: new Set(["member", "process", "list", "partition"]),
   processes: { items: [], hasMore: false, prefix: "" },

@@ -15,6 +15,7 @@ export type Member = Schemas["ClusterMember"];
 export type Partition = Schemas["PartitionView"];
 export type Attention = Schemas["Attention"];
 export type Heal = Schemas["HealReport"];
+export type ReachRow = Schemas["ReachRow"];
 export type Status = Schemas["NodeStatus"];
 export type Process = Schemas["RegisteredProcess"];
 export type Happened = Schemas["ClusterEvent"];

@@ -23,6 +23,7 @@ function member(event: Happened): string {
   if (event.type === "contradicted") return withDetail(`${printable(event.name)} contradicts itself`, text(event.detail));
   if (event.type === "indirect") return `${printable(event.name)} answers others, and not this node${text(event.detail) === "" ? "" : `: ${text(event.detail)} can reach it`}`;
   if (event.type === "direct") return `${printable(event.name)} answers this node again`;
+  if (event.type === "back") return withDetail(`${printable(event.name)} is expected again`, text(event.detail));
   const verb = what === "joined" || what === "left" ? what : what === "forgotten" || what === "revoked" ? `was ${what}` : `is ${what}`;
   return withDetail(`${printable(event.name)} ${verb}`, text(event.detail));
 }

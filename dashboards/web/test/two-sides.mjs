@@ -33,8 +33,13 @@ await story(async (browser) => {
     assert.equal(await page.locator(".banner-warn").count(), 0);
     const heals = page.getByRole("list", { name: "Heals" });
     await heals.getByText("1 list was written on both sides: chores").waitFor();
+    await heals.getByText(/received [0-9]+ changes?, sent [0-9]+ changes?; all lists were the same/).waitFor();
     await heals.getByText(/“sweep (below|the deck)”, title: “sweep .*” by .*, “sweep .*” by /).waitFor();
   }
+  await left.getByRole("button", { name: "Ask all members" }).click();
+  const matrix = left.getByRole("region", { name: "Who reaches whom" });
+  await matrix.getByRole("rowheader", { name: "node3" }).waitFor();
+  assert.equal(await matrix.getByText(/ ms$/).count(), 6);
   await left.getByText(/^was apart from node3 for \d+ s$/).waitFor();
   await right.getByText(/^was apart from node1, node2 for \d+ s$/).waitFor();
   const winner = (await titles(left))[0];

@@ -2,7 +2,7 @@
 
 use crate::chance::Chance;
 use crate::disk::Image;
-use crdt::entry::{Author, Due, Edit, Entry, EntryPatch, NewEntry, Place, Priority};
+use crdt::entry::{Author, Decision, Due, Edit, Entry, EntryPatch, NewEntry, Place, Priority};
 use names::{ChangeHash, EntryId, ListId, ListName};
 use node::lists::{Command, Left, Precondition, Refusal, Replicas, ask};
 use node::time::Instant;
@@ -314,7 +314,7 @@ impl Clients {
             }
             (50..82, Some(id)) => Edit::Patch(id, self.draw_patch(number, there)),
             (82..94, Some(id)) => Edit::Delete(id),
-            (94..97, Some(id)) => Edit::Keep(id),
+            (94..97, Some(id)) => Edit::Resolve(id, Decision::Keep),
             (_, Some(_)) => Edit::DeleteAll,
         }
     }
@@ -417,10 +417,10 @@ impl Clients {
             return None;
         }
         match edit {
-            Edit::Add(_) | Edit::DeleteAll => {
+            Edit::Add(_) | Edit::DeleteAll | Edit::Undo(_) | Edit::Redo(_) => {
                 Some(Precondition::List(image.lists.get(&list)?.tag()))
             }
-            Edit::Patch(id, _) | Edit::Delete(id) | Edit::Keep(id) => {
+            Edit::Patch(id, _) | Edit::Delete(id) | Edit::Resolve(id, _) => {
                 Some(Precondition::Entry(image.entries.get(&(list, *id))?.tag))
             }
         }

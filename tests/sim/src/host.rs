@@ -106,6 +106,8 @@ pub struct Host {
     pub capacity: usize,
     /// How many names one user's processes may have.
     pub names_per_uid: usize,
+    /// Whether it takes changes of lists by actors for which no node has signed.
+    pub takes_unsigned: bool,
     chance: Chance,
 }
 
@@ -133,6 +135,7 @@ impl Host {
             epoch: 0,
             capacity: 20_000,
             names_per_uid: 10_000,
+            takes_unsigned: false,
             chance,
         }
     }
@@ -231,6 +234,7 @@ impl Host {
             resident_bytes,
             known: self.known(shards),
             compares_numbers: true,
+            takes_unsigned: self.takes_unsigned,
             quarantined: self
                 .disk
                 .image

@@ -123,7 +123,7 @@ async fn deleted_on_one_side_and_edited_on_the_other_an_entry_stays_marked() -> 
         );
         ensure!(entries[0]["conflicts"] == json!(["deleted"]), "{entries:?}");
     }
-    // A later edit decides.
+    // A later edit decides nothing about that.
     ensure!(
         fleet.nodes[1]
             .call("PATCH", &path, Some(&json!({ "title": "kept" })))
@@ -131,6 +131,14 @@ async fn deleted_on_one_side_and_edited_on_the_other_an_entry_stays_marked() -> 
             .status
             == 200
     );
+    fleet.agree().await?;
+    let marked = fleet.nodes[2].entries("bob").await?;
+    ensure!(marked[0]["conflicts"] == json!(["deleted"]), "{marked:?}");
+    ensure!(marked[0]["title"] == "kept", "{marked:?}");
+    let kept = json!({ "entry": id, "field": "deleted", "value": "edited" });
+    let resolve = "/v1/lists/bob/resolve";
+    let answer = fleet.nodes[1].call("POST", resolve, Some(&kept)).await?;
+    ensure!(answer.status == 200, "{answer:?}");
     fleet.agree().await?;
     ensure!(fleet.nodes[2].entries("bob").await?[0]["conflicts"] == json!([]));
     Ok(())

@@ -1,6 +1,7 @@
 //! A member that writes very many lists.
 
 use crate::fleet::{Node, eventually};
+use crate::rogue::authors::Authors;
 use crate::rogue::changes;
 use crate::rogue::wire::{Lists, Pushed};
 use crate::rogue::{Rogue, Scene};
@@ -18,9 +19,10 @@ const MOST_MIB: u64 = 300;
 async fn many_lists_of_a_member_take_bounded_memory_and_hold_up_nobody() -> anyhow::Result<()> {
     let mut scene = Scene::with(&[("MUSTERD_LIMITS__RESIDENT_BYTES", "16777216")]).await?;
     let mut rogue = Rogue::join(&scene.fleet).await?;
+    let authors = rogue.sign_authors()?;
     let before = scene.memory_mib()?;
     for first in (0..GHOSTS).step_by(500) {
-        let ghosts = (first..first + 500).map(ghost);
+        let ghosts = (first..first + 500).map(|number| ghost(authors, number));
         let push = Lists::Push(ghosts.collect::<anyhow::Result<_>>()?);
         rogue.say_of_lists(&rogue.all(), &push)?;
     }
@@ -49,10 +51,11 @@ async fn many_lists_of_a_member_take_bounded_memory_and_hold_up_nobody() -> anyh
 }
 
 /// A list that nothing shows: its one entry is dead.
-fn ghost(number: usize) -> anyhow::Result<Pushed> {
-    let dead = changes::entry(0, &[("life", ScalarValue::Int(1))])?;
+fn ghost(authors: Authors, number: usize) -> anyhow::Result<Pushed> {
+    let name = ListName::new(&format!("ghost {number}"))?;
+    let dead = changes::entry(authors.of(&name), 0, &[("life", ScalarValue::Int(1))])?;
     Ok(Pushed {
-        name: ListName::new(&format!("ghost {number}"))?,
+        name,
         changes: vec![dead.bytes],
         confirm: true,
     })

@@ -86,8 +86,12 @@ pub(crate) fn dashboards() -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_of_metrics_is_what_a_node_exports() -> anyhow::Result<()> {
-    // Some families have a series for each other member.
+    // Some families have a series for each other member, and for each process that is expected.
     let fleet = Fleet::started(2).await?;
+    let config = fleet.nodes[0].config();
+    let text = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, text + "[processes]\nexpect = [\"web\"]\n")?;
+    ensure!(fleet.nodes[0].muster(&["reload"])?.status.success());
     let exported: Vec<String> = scrape(&fleet.nodes[0]).await?.iter().map(row).collect();
     let file = dashboards().join("METRICS.md");
     let text = std::fs::read_to_string(&file)?;
@@ -126,9 +130,9 @@ async fn everything_is_exported_from_the_start_and_by_the_conventions() -> anyho
     let answer = fleet.nodes[0].get("/metrics").await?;
     let families = families(&answer.text)?;
     for (name, family) in &families {
-        let is_of_members = name.starts_with("muster_member_");
+        let is_by_name = name.starts_with("muster_member_") || *name == "muster_processes_expected";
         ensure!(
-            !family.help.is_empty() && (is_of_members || !family.series.is_empty()),
+            !family.help.is_empty() && (is_by_name || !family.series.is_empty()),
             "{name}: {family:?}"
         );
         ensure!(

@@ -39,8 +39,8 @@ fn registration() -> anyhow::Result<(ProcessName, Process, State)> {
 async fn write(rogue: &mut Rogue) -> anyhow::Result<()> {
     let text = |text: &str| ScalarValue::Str(text.into());
     let fields = [("title", text("boo")), ("life", ScalarValue::Int(0))];
-    let made = changes::entry(1, &fields)?;
     let name = ListName::new("ghosts")?;
+    let made = changes::entry(rogue.sign_authors()?.of(&name), 1, &fields)?;
     rogue.say_of_lists(&rogue.all(), &changes::push(&name, vec![made.bytes]))?;
     rogue.register([registration()?])?;
     rogue.heard_everywhere().await

@@ -98,7 +98,8 @@ async fn labels(prometheus: &Prometheus) -> anyhow::Result<Vec<Value>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_prometheus_scrapes_what_is_registered_until_it_dies() -> anyhow::Result<()> {
+async fn a_real_prometheus_scrapes_what_is_registered_and_sees_what_has_failed()
+-> anyhow::Result<()> {
     let fleet = Fleet::started(2).await?;
     let (near, far) = (&fleet.nodes[0], &fleet.nodes[1]);
     let ((pump, pump_port), (sail, sail_port), (idle, _)) = (exporter()?, exporter()?, exporter()?);
@@ -144,15 +145,23 @@ async fn a_real_prometheus_scrapes_what_is_registered_until_it_dies() -> anyhow:
     ];
     ensure!(targets == expected, "{targets:?}");
     drop(pump);
-    eventually("the dead one is no target any more", async || {
-        let (targets, series) = (labels(&prometheus).await?, prometheus.series("up").await?);
+    eventually("the dead one is a target that fails", async || {
+        let series = prometheus.series("up").await?;
+        let up = |name: &str| {
+            let found = series.iter().find(|one| one["metric"]["name"] == name);
+            found.map(|one| one["value"][1].clone())
+        };
+        ensure!(up("pump:1") == Some(json!("0")), "{series:?}");
+        ensure!(up("sail") == Some(json!("1")), "{series:?}");
+        Ok(())
+    })
+    .await?;
+    ensure!(near.muster(&["unregister", "sail"])?.status.success());
+    eventually("one that was unregistered is no target", async || {
+        let targets = labels(&prometheus).await?;
         ensure!(
-            targets.len() == 1 && targets[0]["name"] == "sail",
+            targets.len() == 1 && targets[0]["name"] == "pump:1",
             "{targets:?}"
-        );
-        ensure!(
-            series.len() == 1 && series[0]["value"][1] == "1",
-            "{series:?}"
         );
         Ok(())
     })

@@ -1,6 +1,7 @@
 //! A member with a valid certificate that keeps to the protocol only as far as it likes. It speaks
 //! by the project's own transport, and says what a test tells it to.
 
+pub(crate) mod authors;
 pub(crate) mod changes;
 mod scene;
 pub(crate) mod wire;
@@ -68,10 +69,12 @@ impl Rogue {
     }
 
     async fn connect(fleet: &Fleet, is_polite: bool, role: Role) -> anyhow::Result<Self> {
-        let tls = fleet.dir.path().join("mallory");
-        if !tls.exists() {
-            fleet.issue("ca", ("mallory", role), &tls)?;
-        }
+        // Each is another node, since one that was cut off is not let in for a while.
+        let mut names = (1..).map(|n| format!("mallory{n}"));
+        let is_free = |name: &String| !fleet.dir.path().join(name).exists();
+        let name = names.find(is_free).context("a name that is free")?;
+        let tls = fleet.dir.path().join(&name);
+        fleet.issue("ca", (&name, role), &tls)?;
         let identity = pki::Identity::load(
             &tls.join("ca.pem"),
             &tls.join("node.pem"),
@@ -362,7 +365,7 @@ impl Rogue {
                     self.say(&[conn], &self.hello()?)?;
                 }
             }
-            Event::Closed { conn, reason } if is_urgent => {
+            Event::Closed { conn, reason, .. } if is_urgent => {
                 self.peers.remove(&conn);
                 self.closed.push(reason);
             }

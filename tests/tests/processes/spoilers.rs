@@ -1,5 +1,6 @@
 //! A member that writes what makes a list unusable, or takes more than its share.
 
+use crate::fleet::eventually;
 use crate::registry::{Sleeper, register};
 use crate::rogue::changes::{self, History};
 use crate::rogue::wire::{Cluster, Identity, Lists, Member, Registry};
@@ -7,6 +8,7 @@ use crate::rogue::{Rogue, Scene};
 use anyhow::ensure;
 use automerge::legacy::{Op, OpId};
 use automerge::{ActorId, ScalarValue};
+use bytes::Bytes;
 use crdt::registry::{Entry, Process, State};
 use names::{ListName, NodeId, ProcessName};
 use serde_json::json;
@@ -27,7 +29,8 @@ async fn no_change_poisons_a_list() -> anyhow::Result<()> {
         operations
     };
     for operations in [many(0), many(23), vec![many(0).remove(0)]] {
-        let made = history.change(history.next_op(), operations)?;
+        let actor = rogue.sign_authors()?.of(&history.name);
+        let made = history.change(actor, operations)?;
         rogue.say_of_lists(
             &rogue.all(),
             &changes::push(&history.name, vec![made.bytes]),
@@ -46,7 +49,8 @@ async fn nobody_uses_up_the_numbers_of_a_lists_operations() -> anyhow::Result<()
     let mut scene = Scene::new().await?;
     let mut rogue = Rogue::join(&scene.fleet).await?;
     let history = History::pull(&mut rogue, "n1", "bob").await?;
-    let (actor, map): ([u8; 16], _) = (rand::random(), history.first_entry());
+    let actor = rogue.sign_authors()?.of(&history.name);
+    let map = history.first_entry();
     let (mut above, mut start_op, mut all) = (history.heads(), history.next_op(), Vec::new());
     for seq in 1..=256 {
         let operation = changes::put(&map, &format!("k{seq}"), ScalarValue::Int(1));
@@ -66,7 +70,8 @@ async fn who_spoils_a_list_is_cut_off_and_the_list_goes_on() -> anyhow::Result<(
     let mut rogue = Rogue::join(&scene.fleet).await?;
     let history = History::pull(&mut rogue, "n1", "bob").await?;
     let map = history.first_entry();
-    let (actor, start_op): ([u8; 16], _) = (rand::random(), history.next_op() + 1000);
+    let actor = rogue.sign_authors()?.of(&history.name);
+    let start_op = history.next_op() + 1000;
     let mut operation = changes::put(&map, "title", ScalarValue::Str("y".into()));
     // It overwrites an operation of its own actor that there is not.
     operation.pred = vec![OpId::new(start_op - 1, &ActorId::from(actor))].into();
@@ -75,11 +80,19 @@ async fn who_spoils_a_list_is_cut_off_and_the_list_goes_on() -> anyhow::Result<(
     for node in ["n1", "n2", "n3"] {
         rogue.closed.clear();
         rogue.say_of_lists(&rogue.to(node), &spoiler)?;
-        // The node may dial the rogue again at once: that it has closed the connection is what counts.
         let was_cut_off = |reason: &String| reason.contains("a bound of the protocol");
         rogue
             .until("cut off", |rogue| rogue.closed.iter().any(was_cut_off))
             .await?;
+    }
+    for node in &scene.fleet.nodes {
+        eventually("who was cut off is named", async || {
+            let status = node.get("/v1/status").await?;
+            let attention = status.json()["attention"].to_string();
+            ensure!(attention.contains("has cut mallory1 off"), "{attention}");
+            Ok(())
+        })
+        .await?;
     }
     drop(rogue);
     scene.stands().await
@@ -91,15 +104,73 @@ async fn a_list_with_five_hundred_heads_takes_writes() -> anyhow::Result<()> {
     let mut rogue = Rogue::join(&scene.fleet).await?;
     let name = ListName::new("bob")?;
     let mut made = Vec::new();
-    for number in 0..500 {
-        let fields = [
-            ("title", ScalarValue::Str("x".into())),
-            ("life", ScalarValue::Int(0)),
-        ];
-        made.push(changes::entry(number, &fields)?.bytes);
+    for _ in 0..10 {
+        let authors = rogue.sign_authors()?;
+        for nth in 0..50 {
+            made.push(boo(authors.nth(&name, nth), made.len())?);
+        }
     }
     rogue.say_of_lists(&rogue.all(), &changes::push(&name, made))?;
     rogue.heard_everywhere().await?;
+    drop(rogue);
+    eventually("the list has all its heads", async || {
+        let count = scene.fleet.nodes[2].entries("bob").await?.len();
+        ensure!(count >= 500, "{count}");
+        Ok(())
+    })
+    .await?;
+    scene.stands().await
+}
+
+fn boo(actor: [u8; 16], number: usize) -> anyhow::Result<Bytes> {
+    let fields = [
+        ("title", ScalarValue::Str("boo".into())),
+        ("life", ScalarValue::Int(0)),
+    ];
+    Ok(changes::entry(actor, u64::try_from(number)?, &fields)?.bytes)
+}
+
+/// Each author costs every later change of its list: who has not signed for them brings none.
+#[tokio::test(flavor = "multi_thread")]
+async fn authors_without_end_do_not_come_into_a_list() -> anyhow::Result<()> {
+    let mut scene = Scene::new().await?;
+    let mut rogue = Rogue::join(&scene.fleet).await?;
+    let name = ListName::new("bob")?;
+    let before = scene.memory_mib()?;
+    let made = (0..24_000).map(|number| boo(rand::random(), number));
+    let mut made = made.collect::<anyhow::Result<Vec<_>>>()?;
+    // More salts than a node has a use for: 64 of them are taken at once.
+    for _ in 0..100 {
+        let authors = rogue.sign_authors()?;
+        made.push(boo(authors.of(&name), made.len())?);
+    }
+    for changes in made.chunks(500) {
+        let push = changes::push(&name, changes.to_vec());
+        rogue.say_of_lists(&rogue.all(), &push)?;
+    }
+    rogue.heard_everywhere().await?;
+    for node in &scene.fleet.nodes {
+        node.add("bob", "meanwhile").await?;
+        eventually("those that are signed for are taken", async || {
+            let entries = node.entries("bob").await?;
+            let boos = entries.iter().filter(|entry| entry["title"] == "boo");
+            ensure!(boos.count() == 64, "{}", entries.len());
+            Ok(())
+        })
+        .await?;
+        eventually("people hear of it", async || {
+            let status = node.get("/v1/status").await?;
+            let attention = status.json()["attention"].to_string();
+            ensure!(attention.contains("no node has signed"), "{attention}");
+            Ok(())
+        })
+        .await?;
+    }
+    let peak = scene.peak_mib()?;
+    ensure!(
+        peak < before + 150,
+        "{before} MiB before, {peak} MiB at most"
+    );
     drop(rogue);
     scene.stands().await
 }

@@ -229,7 +229,8 @@ async fn a_full_bulk_queue_does_not_delay_the_news_on_the_urgent_one() {
         b.urgent().await,
         Event::Closed {
             conn: at_b,
-            reason: "closed by the peer: done".into()
+            reason: "closed by the peer: done".into(),
+            is_violated: false,
         }
     );
     let mut messages = 0;

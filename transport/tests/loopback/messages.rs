@@ -169,7 +169,8 @@ async fn what_was_accepted_before_a_close_arrives() {
         b.bulk().await,
         Event::Closed {
             conn: at_b,
-            reason: "closed by the peer: enough".into()
+            reason: "closed by the peer: enough".into(),
+            is_violated: false,
         }
     );
     assert_eq!(a.closed().await, "closed here: enough");

@@ -23,7 +23,7 @@ fn an_edit_wins_over_a_concurrent_deletion_and_says_so() {
         (entry.title.as_str(), entry.conflicts),
         ("oat milk", vec![Field::Deleted])
     );
-    a.patch(id, title("oat milk!"));
+    a.edit(&Edit::Resolve(id, Decision::Keep));
     a.sync(&mut b);
     assert_eq!(b.entry(id).conflicts, []);
 }
@@ -384,7 +384,13 @@ fn who_decides_that_a_deleted_entry_stays_changes_nothing_else_of_it() {
     b.patch(id, title("oat milk"));
     a.sync(&mut b);
     let before = a.entry(id);
-    a.edit(&Edit::Keep(id));
+    // Two that decide unlike each other make one conflict of their two decisions.
+    a.edit(&Edit::Resolve(id, Decision::Delete));
+    b.edit(&Edit::Resolve(id, Decision::Keep));
+    a.sync(&mut b);
+    assert_eq!(a.document.disputes(id).len(), 1);
+    assert_eq!(a.document.disputes(id)[0].values.len(), 2);
+    a.edit(&Edit::Resolve(id, Decision::Keep));
     a.sync(&mut b);
     for replica in [&a, &b] {
         let entry = replica.entry(id);
@@ -394,12 +400,121 @@ fn who_decides_that_a_deleted_entry_stays_changes_nothing_else_of_it() {
             (before.title.clone(), before.order.clone())
         );
     }
-    // Two that decide unlike each other make one conflict of their two decisions.
-    a.edit(&Edit::Delete(id));
-    b.edit(&Edit::Keep(id));
+    let field = Field::Deleted;
+    let refused = b.try_edit(&Edit::Resolve(id, Decision::Keep));
+    assert_eq!(refused, Err(EditRefusal::Settled { id, field }));
+}
+
+#[test]
+fn a_decision_about_one_tag_leaves_the_others_as_they_are() {
+    let (mut a, mut b, id) = two_with("milk");
+    a.patch(id, tags(&["shop"]));
+    b.pull(&a);
+    a.patch(id, tags(&[]));
+    a.patch(id, tags(&["home"]));
+    b.edit(&Edit::Delete(id));
     a.sync(&mut b);
-    assert_eq!(a.document.disputes(id).len(), 1);
-    assert_eq!(a.document.disputes(id)[0].values.len(), 2);
+    // The tag is given anew where it has just been taken off.
+    let mut c = Replica::new(3);
+    a.patch(id, tags(&["home", "shop"]));
+    c.pull(&a);
+    c.pull(&b);
+    a.patch(id, tags(&["home"]));
+    c.patch(id, tags(&["home"]));
+    c.patch(id, tags(&["home", "shop"]));
+    a.sync(&mut c);
+    let torn = a.entry(id).conflicts;
+    assert_eq!(torn, [Field::Deleted, Field::Tags]);
+    let decide = |stays| {
+        let tag = "shop".to_owned();
+        Edit::Resolve(id, Decision::Tag { tag, stays })
+    };
+    a.edit(&decide(false));
+    let entry = a.entry(id);
+    assert_eq!(
+        (entry.tags, entry.conflicts),
+        (vec!["home".to_owned()], vec![Field::Deleted])
+    );
+    let field = Field::Tags;
+    let refused = a.try_edit(&decide(true));
+    assert_eq!(refused, Err(EditRefusal::Settled { id, field }));
+}
+
+#[test]
+fn a_place_in_conflict_is_told_by_its_neighbour_and_settled_by_a_place() {
+    let (mut a, mut b, id) = two_with("milk");
+    let bread = a.add("bread");
+    let eggs = a.add("eggs");
+    b.pull(&a);
+    let to = |place| EntryPatch {
+        place: Some(place),
+        ..EntryPatch::default()
+    };
+    a.patch(eggs, to(Place::Before(id)));
+    b.patch(eggs, to(Place::Before(bread)));
+    a.sync(&mut b);
+    let disputes = b.document.disputes(eggs);
+    let mut words = texts(&disputes[0]);
+    words.sort_unstable();
+    assert_eq!(words, [&format!("after {id}"), "first"]);
+    b.edit(&Edit::Resolve(eggs, Decision::First));
+    a.sync(&mut b);
+    assert_eq!(a.titles(), ["eggs", "milk", "bread"]);
+    assert_eq!(a.entry(eggs).conflicts, []);
+}
+
+#[test]
+fn two_that_move_an_entry_into_one_gap_agree() {
+    let (mut a, mut b, id) = two_with("milk");
+    let bread = a.add("bread");
+    let eggs = a.add("eggs");
+    b.pull(&a);
+    let to = |place| EntryPatch {
+        place: Some(place),
+        ..EntryPatch::default()
+    };
+    a.patch(eggs, to(Place::Before(bread)));
+    b.patch(eggs, to(Place::After(id)));
+    a.sync(&mut b);
+    assert_eq!(
+        (a.entry(eggs).conflicts, b.document.disputes(eggs)),
+        (vec![], vec![])
+    );
+    assert_eq!(a.titles(), ["milk", "eggs", "bread"]);
+}
+
+#[test]
+fn what_one_side_puts_into_one_place_stays_together() {
+    let (mut a, mut b, _) = two_with("first");
+    let last = a.add("last");
+    b.pull(&a);
+    for replica in [&mut a, &mut b] {
+        // As one types them: at the end, and into the middle, before the same entry each time.
+        for place in [None, Some(Place::Before(last))] {
+            for number in 1..4 {
+                let title = format!("{} {number}", replica.number);
+                let new = NewEntry {
+                    title,
+                    place,
+                    ..NewEntry::default()
+                };
+                replica.edit(&Edit::Add(vec![new]));
+            }
+        }
+    }
+    a.sync(&mut b);
+    let titles = a.titles();
+    let end = titles.iter().position(|title| title == "last").unwrap();
+    let side = |title: &String| title.split(' ').next().unwrap().to_owned();
+    for part in [&titles[1..end], &titles[end + 1..]] {
+        assert_eq!(part.len(), 6);
+        let sides: Vec<String> = part.iter().map(side).collect();
+        let (one, other) = sides.split_at(3);
+        assert!(one.iter().all(|side| *side == one[0]), "{titles:?}");
+        assert!(other.iter().all(|side| *side == other[0]), "{titles:?}");
+        let numbers: Vec<&str> = part.iter().map(|title| &title[2..3]).collect();
+        assert_eq!(numbers, ["1", "2", "3", "1", "2", "3"]);
+    }
 }
 
 fn texts(dispute: &crate::list::Dispute) -> Vec<&str> {

@@ -59,7 +59,25 @@ pub(crate) enum MemberState {
     Suspect,
     Down,
     Restarting,
+    Away,
     Left,
+}
+
+/// `muster away`.
+#[derive(Debug, Args)]
+pub(crate) struct Away {
+    /// Its name or id
+    #[arg(value_name = "NODE")]
+    pub(crate) member: String,
+    /// For how long from now, such as 12h or 30d; at most 366d
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) span: String,
+    /// Why, for all who look
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) why: Option<String>,
+    /// Also where this node reaches no majority of those that are not away
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `muster partition`.

@@ -19,6 +19,9 @@ pub const GROUPS: &[(&str, &[&str])] = &[
             "reopen",
             "conflicts",
             "resolve",
+            "log",
+            "undo",
+            "redo",
             "move",
             "rm",
             "rm-list",
@@ -55,6 +58,8 @@ pub const GROUPS: &[(&str, &[&str])] = &[
             "heals",
             "events",
             "leave",
+            "away",
+            "back",
             "forget",
             "revoke",
             "revocations",
@@ -82,6 +87,8 @@ pub const GROUPS: &[(&str, &[&str])] = &[
 /// What these do is not undone by typing it right the next time: they start, end, remove or
 /// replace something.
 const RISKY: &[&str] = &[
+    "away",
+    "back",
     "dev",
     "done",
     "edit",

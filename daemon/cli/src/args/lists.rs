@@ -1,16 +1,37 @@
 //! What can be typed about lists and their entries.
 
-use crate::lists::fields::{Fields, minutes};
-use clap::Args;
+use crate::lists::fields::{Fields, Priority, minutes};
+use clap::{Args, ValueEnum};
 
 /// `muster show`.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// The list
     pub(crate) list: String,
+    /// All of one entry: its notes in full, its last changes, what was written apart
+    #[arg(conflicts_with_all = ["due", "open", "done", "all", "tags", "estimate_min", "estimate_max", "at", "assignee", "text", "priority", "overdue", "no_due", "sort"])]
+    pub(crate) id: Option<String>,
     /// Only what is due on this day
     #[arg(long)]
     pub(crate) due: Option<String>,
+    /// Only what was due before today and is not done
+    #[arg(long, conflicts_with_all = ["due", "done", "all", "no_due"])]
+    pub(crate) overdue: bool,
+    /// Only what is not due at any time
+    #[arg(long, conflicts_with = "due")]
+    pub(crate) no_due: bool,
+    /// Only what this one does
+    #[arg(long, value_name = "WHO")]
+    pub(crate) assignee: Option<String>,
+    /// Only entries with this text in their titles or notes
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// Only entries of this priority; none for those without
+    #[arg(long, value_enum)]
+    pub(crate) priority: Option<Priority>,
+    /// In this order instead of the list's
+    #[arg(long, value_enum, value_name = "BY")]
+    pub(crate) sort: Option<SortBy>,
     /// Only open entries
     #[arg(long, conflicts_with_all = ["done", "all"])]
     pub(crate) open: bool,
@@ -29,8 +50,7 @@ pub(crate) struct Show {
     /// Only entries that take at most this long; not those without an estimate
     #[arg(long, value_name = "TIME", value_parser = minutes)]
     pub(crate) estimate_max: Option<u32>,
-    /// The list as it was after this change; `muster --json lists` tells the latest ones of each
-    /// list
+    /// The list as it was after this change, which muster log tells
     #[arg(long, value_name = "HASH")]
     pub(crate) at: Option<String>,
 }
@@ -68,11 +88,51 @@ fn replicas(text: &str) -> Result<String, String> {
     Err("it must be a number of nodes from 1, majority or all".to_owned())
 }
 
+/// By what `muster show` sorts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SortBy {
+    /// What is due first; what is not due comes last
+    Due,
+    /// The highest first; those without come last
+    Priority,
+    /// The newest first
+    Created,
+    /// What was changed last comes first
+    Modified,
+}
+
+/// `muster agenda`.
+#[derive(Debug, Args)]
+pub(crate) struct Agenda {
+    /// Only what is due today or overdue
+    #[arg(long)]
+    pub(crate) today: bool,
+    /// Only of this list (may be repeated)
+    #[arg(long = "list", value_name = "LIST")]
+    pub(crate) lists: Vec<String>,
+    /// Only entries with this tag (several: with all of them)
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(crate) tags: Vec<String>,
+}
+
+/// `muster rm`.
+#[derive(Debug, Args)]
+pub(crate) struct Rm {
+    #[command(flatten)]
+    pub(crate) entries: Entries,
+    /// Do not ask, also where there are several
+    #[arg(long, short = 'y')]
+    pub(crate) yes: bool,
+}
+
 /// `muster rm-list`.
 #[derive(Debug, Args)]
 pub(crate) struct RmList {
     /// The list
     pub(crate) list: String,
+    /// Do not ask
+    #[arg(long, short = 'y')]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) durability: Durability,
 }
@@ -123,6 +183,30 @@ pub(crate) struct Resolve {
     pub(crate) field: String,
     /// The value that it shall have: one of those that muster conflicts shows, or another one
     pub(crate) value: String,
+    #[command(flatten)]
+    pub(crate) durability: Durability,
+}
+
+/// `muster log`.
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// The list
+    pub(crate) list: String,
+    /// Only the changes of this entry
+    pub(crate) id: Option<String>,
+    /// How many at most
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
+    pub(crate) limit: u32,
+}
+
+/// `muster undo`, `muster redo`.
+#[derive(Debug, Args)]
+pub(crate) struct Undo {
+    /// The list
+    pub(crate) list: String,
+    /// The change, or the first characters of its hash; your last one without
+    #[arg(value_name = "HASH")]
+    pub(crate) change: Option<String>,
     #[command(flatten)]
     pub(crate) durability: Durability,
 }

@@ -107,6 +107,8 @@ pub(crate) fn describe(event: &ClusterEvent) -> String {
         (EventKind::Member, EventType::Joined | EventType::Left) => format!("{name} {what}"),
         (EventKind::Member, EventType::Forgotten) => format!("{name} was {what}"),
         (EventKind::Member, EventType::Contradicted) => format!("{name} contradicts itself"),
+        // It may be down still.
+        (EventKind::Member, EventType::Back) => format!("{name} is expected again"),
         (EventKind::Member, _) => format!("{name} is {what}"),
         (EventKind::Partition, _) => return partition(more),
         (EventKind::List, EventType::Forked) => format!("list {name} is {what}"),
@@ -187,6 +189,11 @@ mod tests {
         let describe = |fields: &Value| describe(&sample(fields.clone()));
         let member = json!({"kind": "member", "type": "down", "name": "node3", "detail": "no answer for 1.9 s"});
         assert_eq!(describe(&member), "node3 is down (no answer for 1.9 s)");
+        let back = json!({"kind": "member", "type": "back", "name": "node3", "detail": "its time is over"});
+        assert_eq!(
+            describe(&back),
+            "node3 is expected again (its time is over)"
+        );
         let healed = json!({"kind": "partition", "type": "healed", "name": "whole", "verdict": "whole", "missing": []});
         assert_eq!(describe(&healed), "reaches the whole cluster");
         let cut = json!({"kind": "partition", "type": "changed", "name": "alone", "verdict": "alone", "missing": ["node1", "node2"]});

@@ -18,7 +18,7 @@ pub(crate) async fn partition(session: &Session<'_>, args: &Partition) -> Result
     let (answer, is_enough) = loop {
         let answer = session.ask(session.client().partition()).await?;
         let wanted = args.wait.or(args.require);
-        let is_enough = wanted.is_none_or(|wanted| is_reached(wanted, &answer.value.verdict));
+        let is_enough = wanted.is_none_or(|wanted| is_reached(wanted, &answer.value));
         if is_enough || args.wait.is_none() || begun.elapsed() >= limit {
             break (answer, is_enough);
         }
@@ -29,7 +29,7 @@ pub(crate) async fn partition(session: &Session<'_>, args: &Partition) -> Result
     } else {
         show(session, &answer.value)?;
     }
-    let seen = printable(answer.value.verdict.as_str());
+    let seen = seen(&answer.value);
     match (is_enough, args.wait) {
         (true, _) => Ok(()),
         (false, Some(_)) => Err(Failure::Timeout(format!(
@@ -40,10 +40,34 @@ pub(crate) async fn partition(session: &Session<'_>, args: &Partition) -> Result
     }
 }
 
-fn is_reached(wanted: Reach, verdict: &PartitionVerdict) -> bool {
+/// The verdict, and what a majority would be of where that is more than what is expected.
+fn seen(partition: &PartitionView) -> String {
+    let verdict = printable(partition.verdict.as_str());
+    match partition.majority_of {
+        Some(all) if all > partition.expected => format!(
+            "{verdict}, and a majority is {} of all {all} members, with those that are away",
+            all / 2 + 1
+        ),
+        Some(_) | None => verdict,
+    }
+}
+
+fn is_reached(wanted: Reach, partition: &PartitionView) -> bool {
+    let verdict = &partition.verdict;
     match wanted {
         Reach::Whole => *verdict == PartitionVerdict::Whole,
-        Reach::Majority => [PartitionVerdict::Whole, PartitionVerdict::Majority].contains(verdict),
+        Reach::Majority => match partition.majority_of {
+            Some(all) => 2 * partition.reachable > all,
+            None => [PartitionVerdict::Whole, PartitionVerdict::Majority].contains(verdict),
+        },
+    }
+}
+
+/// How many members are away on purpose, to stand behind how many are reached.
+pub(crate) fn and_away(partition: &PartitionView) -> String {
+    match partition.away.len() {
+        0 => String::new(),
+        away => format!(", {away} away"),
     }
 }
 
@@ -54,10 +78,11 @@ fn show(session: &Session<'_>, partition: &PartitionView) -> Result<(), Failure>
         Paint::Red
     };
     let reach = format!(
-        "{}: {} of {} nodes reachable",
+        "{}: {} of {} nodes reachable{}",
         printable(partition.verdict.as_str()),
         partition.reachable,
-        partition.expected
+        partition.expected,
+        and_away(partition)
     );
     let since = session.time(&partition.since.to_string());
     session.output.line(&format!(
@@ -69,6 +94,23 @@ fn show(session: &Session<'_>, partition: &PartitionView) -> Result<(), Failure>
         session.output.line(&format!(
             "missing {} since {since}",
             printable(&member.name)
+        ))?;
+    }
+    for member in &partition.away {
+        let until = session.time(&member.until.to_string());
+        let why = match member.why.as_str() {
+            "" => String::new(),
+            why => format!(": {}", printable(why)),
+        };
+        session.output.line(&format!(
+            "away {} until {until}{why}",
+            printable(&member.name)
+        ))?;
+    }
+    if let Some(all) = partition.majority_of.filter(|_| !partition.away.is_empty()) {
+        session.output.line(&format!(
+            "a majority is {} of all {all} members, with those that are away",
+            all / 2 + 1
         ))?;
     }
     for member in &partition.indirect {
@@ -94,8 +136,43 @@ mod tests {
     fn a_majority_is_reached_by_the_whole_too_and_by_nothing_less() {
         use PartitionVerdict::{Alone, Even, Majority, Minority, Whole};
         let all = [Whole, Majority, Even, Minority, Alone];
-        let reached = |wanted| all.clone().map(|verdict| is_reached(wanted, &verdict));
+        let of_older = |verdict| view(verdict, (0, 0), None);
+        let reached = |wanted| {
+            all.clone()
+                .map(|verdict| is_reached(wanted, &of_older(verdict)))
+        };
         assert_eq!(reached(Reach::Majority), [true, true, false, false, false]);
         assert_eq!(reached(Reach::Whole), [true, false, false, false, false]);
+    }
+
+    fn view(
+        verdict: PartitionVerdict,
+        (reachable, expected): (u64, u64),
+        majority_of: Option<u64>,
+    ) -> PartitionView {
+        PartitionView {
+            verdict,
+            expected,
+            reachable,
+            missing: Vec::new(),
+            away: Vec::new(),
+            majority_of,
+            indirect: Vec::new(),
+            since: api::time::Millis(0),
+        }
+    }
+
+    #[test]
+    fn a_majority_is_of_all_members_also_of_those_that_are_away() {
+        let whole = |majority_of| view(PartitionVerdict::Whole, (3, 3), Some(majority_of));
+        for (all, is_enough) in [(3, true), (5, true), (6, false)] {
+            assert!(is_reached(Reach::Whole, &whole(all)));
+            assert_eq!(is_reached(Reach::Majority, &whole(all)), is_enough, "{all}");
+        }
+        assert_eq!(seen(&whole(3)), "whole");
+        assert_eq!(
+            seen(&whole(6)),
+            "whole, and a majority is 4 of all 6 members, with those that are away"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::table::{Cell, Paint, Table};
+use crate::table::{Cell, Layout, Paint, Table};
 use crate::text::printable;
 use api::reach::{ReachKind, ReachLink, ReachRow};
 
@@ -30,6 +30,21 @@ pub(crate) async fn reach(session: &Session<'_>) -> Result<(), Failure> {
         session.output.line(&line)?;
     }
     Ok(())
+}
+
+/// The same as lines of so many columns, for a screen that has others.
+pub(crate) fn lines(rows: &[ReachRow], width: usize) -> Vec<String> {
+    let table = if rows.len() <= MAX_COLUMNS {
+        matrix(rows)
+    } else {
+        pairs(rows, |link| link.reach != ReachKind::Direct)
+    };
+    let text = table.render(Layout::Aligned {
+        colour: false,
+        width: Some(width),
+    });
+    let table = text.lines().map(str::to_owned);
+    table.chain(words(rows)).collect()
 }
 
 /// A line for each pair that is meant.
@@ -147,8 +162,7 @@ mod tests {
 
     #[test]
     fn who_reaches_whom_is_a_matrix_for_people() {
-        use crate::table::Layout::Aligned;
-        let text = matrix(&rows()).render(Aligned {
+        let text = matrix(&rows()).render(Layout::Aligned {
             colour: false,
             width: None,
         });
@@ -175,7 +189,7 @@ mod tests {
 
     #[test]
     fn pairs_are_lines_for_programs() {
-        let text = pairs(&rows(), |_| true).render(crate::table::Layout::Plain);
+        let text = pairs(&rows(), |_| true).render(Layout::Plain);
         assert_eq!(text.lines().nth(1), Some("alpha\tgamma\tindirect\t"));
         assert_eq!(text.lines().count(), 4);
     }

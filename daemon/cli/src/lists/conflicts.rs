@@ -79,11 +79,8 @@ fn table(session: &Session<'_>, found: &[(String, Vec<EntryConflicts>)]) -> Tabl
     table
 }
 
-/// Each value with who wrote it, and when; of the order there are none.
+/// Each value with who wrote it, and when.
 fn values(field: &FieldConflict) -> Vec<(Cell, String, Option<String>)> {
-    if field.values.is_empty() {
-        return vec![("(places)".into(), String::new(), None)];
-    }
     let shown = |nth, text: &str| match nth {
         0 => Cell::painted(text, Paint::Bold),
         _ => text.into(),
@@ -106,11 +103,6 @@ fn hint(list: &str, entries: &[EntryConflicts]) -> Option<String> {
         .iter()
         .find_map(|entry| Some((entry, entry.fields.first()?)))?;
     let (list, id) = (printable(list), printable(&entry.id));
-    if field.field == EntryField::Order {
-        return Some(format!(
-            "moving the entry settles its place: muster move {list} {id} --after …"
-        ));
-    }
     let field = printable(field.field.as_str());
     Some(format!(
         "one value settles a field: muster resolve {list} {id} {field} VALUE"
@@ -169,13 +161,6 @@ mod tests {
             "one value settles a field: muster resolve groceries 01J0 title VALUE"
         );
         assert_eq!(values(&title[0].fields[0]).len(), 2);
-        let order = entries(json!([{ "field": "order", "values": [] }]));
-        assert!(
-            hint("groceries", &order)
-                .unwrap()
-                .contains("muster move groceries 01J0")
-        );
-        assert_eq!(values(&order[0].fields[0]).len(), 1);
         assert_eq!(hint("groceries", &entries(json!([]))), None);
     }
 }

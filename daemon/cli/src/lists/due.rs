@@ -24,6 +24,13 @@ pub(crate) fn to_find(text: &str, session: &Session<'_>) -> Result<String, Failu
     }
 }
 
+/// The day before the user's today, up to which what is open is overdue.
+pub(crate) fn yesterday(session: &Session<'_>) -> Result<String, Failure> {
+    let day = now(session).date().yesterday();
+    day.map(|day| day.to_string())
+        .map_err(|why| Failure::Failed(why.to_string()))
+}
+
 /// The user's today.
 pub(crate) fn today(session: &Session<'_>) -> String {
     now(session).date().to_string()

@@ -1,6 +1,7 @@
 //! Commands that change entries.
 
-use crate::args::{Add, Durability, Edit, Entries, Move, RmList};
+use super::asking;
+use crate::args::{Add, Durability, Edit, Entries, Move, Rm, RmList};
 use crate::failure::Failure;
 use crate::ids::{self, Match};
 use crate::lists::entry::mark;
@@ -195,10 +196,14 @@ pub(crate) async fn complete(
 }
 
 /// `muster rm`.
-pub(crate) async fn remove(session: &Session<'_>, args: &Entries) -> Result<(), Failure> {
+pub(crate) async fn remove(session: &Session<'_>, args: &Rm) -> Result<(), Failure> {
+    let Rm { entries: args, yes } = args;
     let mut changes = Changes::new(session, &args.durability);
     let how = changes.how.clone();
-    for id in resolve_all(session, &args.list, &args.ids).await? {
+    let ids = resolve_all(session, &args.list, &args.ids).await?;
+    let what = format!("delete {} entries of {}", ids.len(), printable(&args.list));
+    asking::confirm(session, *yes || ids.len() < 2, &what)?;
+    for id in ids {
         let call = session.client().delete(&args.list, &id, &how);
         let answer = changes.make(call, confirmations).await?;
         deleted(session, &answer, &id)?;
@@ -208,6 +213,11 @@ pub(crate) async fn remove(session: &Session<'_>, args: &Entries) -> Result<(), 
 
 /// `muster rm-list`.
 pub(crate) async fn remove_list(session: &Session<'_>, args: &RmList) -> Result<(), Failure> {
+    let what = format!(
+        "delete the list {} with all its entries",
+        printable(&args.list)
+    );
+    asking::confirm(session, args.yes, &what)?;
     let mut changes = Changes::new(session, &args.durability);
     let how = changes.how.clone();
     let call = session.client().delete_list(&args.list, &how);

@@ -11,6 +11,7 @@ pub(crate) fn table() -> Table {
         "ID",
         "DONE",
         "TITLE",
+        "NOTES",
         "DUE",
         "TAGS",
         "PRIORITY",
@@ -20,8 +21,8 @@ pub(crate) fn table() -> Table {
     ];
     Table::new(COLUMNS)
         .cut(&["TITLE", "TAGS", "ASSIGNEE", "CONFLICTS"])
-        .spare(&["ESTIMATE", "ASSIGNEE", "TAGS", "PRIORITY"])
-        .for_people(&["ESTIMATE"])
+        .spare(&["ESTIMATE", "ASSIGNEE", "TAGS", "PRIORITY", "NOTES"])
+        .for_people(&["ESTIMATE", "NOTES"])
 }
 
 /// `[x]` or `[ ]`.
@@ -45,6 +46,11 @@ pub(crate) fn cells(entry: &TodoEntry, id: &str, session: &Session<'_>, today: &
             Cell::painted(title, Paint::Dim)
         } else {
             title.into()
+        },
+        if entry.notes.is_empty() {
+            Cell::default()
+        } else {
+            Cell::painted("*", Paint::Dim)
         },
         due_cell(entry, session, today),
         entry.tags.join(",").into(),

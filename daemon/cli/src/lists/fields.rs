@@ -33,7 +33,7 @@ struct Estimate(Option<u32>);
 
 /// Priorities, as the API names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Priority {
+pub(crate) enum Priority {
     High,
     Medium,
     Low,
@@ -61,6 +61,12 @@ impl Fields {
 }
 
 impl Priority {
+    /// As the API looks for it.
+    pub(crate) fn to_find(self) -> String {
+        let found = self.as_api();
+        found.map_or_else(|| "none".to_owned(), |level| level.as_str().to_owned())
+    }
+
     fn as_api(self) -> Option<EntryPriority> {
         match self {
             Self::High => Some(EntryPriority::High),

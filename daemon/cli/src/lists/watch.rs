@@ -13,6 +13,7 @@ use api::lists::TodoEntry;
 use api::time::Millis;
 use client::{ApiPath, ServerEvent};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Prints the list as it is, then a line for each change.
 pub(crate) async fn follow(session: &Session<'_>, list: &str) -> Result<(), Failure> {
@@ -20,6 +21,7 @@ pub(crate) async fn follow(session: &Session<'_>, list: &str) -> Result<(), Fail
     let mut stream = Stream::open(session, &path).await?;
     // A snapshot may come in several parts; short ids need all of it.
     let mut first: Vec<TodoEntry> = Vec::new();
+    let mut known = Known::default();
     loop {
         let event = stream.next().await?;
         let mut data = told(&event)?;
@@ -32,13 +34,19 @@ pub(crate) async fn follow(session: &Session<'_>, list: &str) -> Result<(), Fail
             first.extend(part.items);
             if part.last {
                 let all = std::mem::take(&mut first);
+                known = all
+                    .iter()
+                    .map(|one| (one.id.clone(), one.clone()))
+                    .collect();
                 session.output.table(&lists::table(&all, &all, session))?;
             }
             continue;
         }
         let now = Millis(jiff::Timestamp::now().as_millisecond());
         let now = session.time(&now.to_string());
-        session.output.happened(&now, &describe(&event))?;
+        session
+            .output
+            .happened(&now, &describe(&event, &mut known))?;
     }
 }
 
@@ -49,21 +57,56 @@ pub(crate) fn named(data: &mut Value, event: &str) {
     }
 }
 
-fn describe(event: &ServerEvent) -> String {
+/// The entries as they were last told, by their ids.
+type Known = BTreeMap<String, TodoEntry>;
+
+/// What happened, by whom; of a change the fields that differ.
+fn describe(event: &ServerEvent, known: &mut Known) -> String {
     let name = printable(&event.event);
     let id = |id: &str| printable(ids::likely(id));
     match event.read() {
         Ok(ListStreamEvent::Added(told) | ListStreamEvent::Changed(told)) => {
-            let entry = &told.entry;
-            let title = printable(&entry.title);
-            format!("{name} {} {} {title}", id(&entry.id), mark(entry))
+            let entry = told.entry;
+            let (title, by) = (printable(&entry.title), printable(&entry.modified_by));
+            let (short, mark) = (id(&entry.id), mark(&entry));
+            let before = known.insert(entry.id.clone(), entry.clone());
+            let fields = before.map(|before| differences(&before, &entry));
+            let fields = fields.filter(|fields| !fields.is_empty());
+            let fields =
+                fields.map_or_else(String::new, |fields| format!(" {}", fields.join(", ")));
+            format!("{name} {short}{fields} by {by} {mark} {title}")
         }
-        Ok(ListStreamEvent::Removed(removed)) => format!("{name} {}", id(&removed.id)),
+        Ok(ListStreamEvent::Removed(removed)) => {
+            let title = known
+                .remove(&removed.id)
+                .map(|entry| printable(&entry.title));
+            format!("{name} {} {}", id(&removed.id), title.unwrap_or_default())
+                .trim_end()
+                .to_owned()
+        }
         Ok(
             ListStreamEvent::Snapshot(_) | ListStreamEvent::Deleted(_) | ListStreamEvent::Lagged(_),
         )
         | Err(_) => name,
     }
+}
+
+/// The fields that differ, as the API names them.
+fn differences(before: &TodoEntry, after: &TodoEntry) -> Vec<&'static str> {
+    let all = [
+        ("title", before.title != after.title),
+        ("done", before.done != after.done),
+        ("due", before.due != after.due),
+        ("priority", before.priority != after.priority),
+        ("tags", before.tags != after.tags),
+        ("notes", before.notes != after.notes),
+        ("assignee", before.assignee != after.assignee),
+        ("estimate", before.estimate != after.estimate),
+        ("order", before.order != after.order),
+        ("conflicts", before.conflicts != after.conflicts),
+    ];
+    let unlike = all.into_iter().filter(|(_, differs)| *differs);
+    unlike.map(|(name, _)| name).collect()
 }
 
 #[cfg(test)]
@@ -82,19 +125,30 @@ mod tests {
             done: true,
             ..sample("01J9ZX0000AAAAAAAAAAAAABCD", "milk\n")
         };
+        let mut known = Known::default();
+        let mut describe = |name: &str, data| describe(&event(name, data), &mut known);
         assert_eq!(
-            describe(&event("changed", json!({ "entry": entry }))),
-            "changed AAABCD [x] milk\\u{a}"
+            describe("added", json!({ "entry": entry })),
+            "added AAABCD by alice@n1 [x] milk\\u{a}"
         );
+        let changed = TodoEntry {
+            notes: "of oats".to_owned(),
+            done: false,
+            modified_by: "anna@alpha".to_owned(),
+            ..entry
+        };
         assert_eq!(
-            describe(&event(
-                "removed",
-                json!({"id": "01J9ZX0000AAAAAAAAAAAAABCD"})
-            )),
-            "removed AAABCD"
+            describe("changed", json!({ "entry": changed })),
+            "changed AAABCD done, notes by anna@alpha [ ] milk\\u{a}"
         );
-        assert_eq!(describe(&event("deleted", json!({}))), "deleted");
-        assert_eq!(describe(&event("merged", json!({"id": 7}))), "merged");
+        let removed = json!({"id": "01J9ZX0000AAAAAAAAAAAAABCD"});
+        assert_eq!(
+            describe("removed", removed.clone()),
+            "removed AAABCD milk\\u{a}"
+        );
+        assert_eq!(describe("removed", removed), "removed AAABCD");
+        assert_eq!(describe("deleted", json!({})), "deleted");
+        assert_eq!(describe("merged", json!({"id": 7})), "merged");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! One screen, for terminals from 60×16 on.
 
 use super::busy::Rate;
-use super::state::State;
+use super::state::{Reach, State};
+use crate::cluster::partition::and_away;
+use crate::cluster::reach;
 use crate::table::padded;
 use crate::text::{by_name, local_day, local_time, printable, time_of_day};
 use crate::upkeep::status::{bytes, in_words};
@@ -117,7 +119,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, theme: Theme) {
     );
     frame.render_widget(Paragraph::new(busy), right);
     frame.render_widget(Paragraph::new(lagging), lag);
-    frame.render_widget(Paragraph::new(events_lines(state, theme, events)), events);
+    let below = match &state.reach {
+        Some(reach) => reach_lines(reach, theme, events),
+        None => events_lines(state, theme, events),
+    };
+    frame.render_widget(Paragraph::new(below), events);
     frame.render_widget(Paragraph::new(footer(state)), keys);
 }
 
@@ -174,10 +180,11 @@ fn summary_lines(state: &State, theme: Theme) -> Vec<Line<'static>> {
     let status = &state.status;
     let partition = &status.partition;
     let reach = format!(
-        "{}: {} of {} members",
+        "{}: {} of {} members{}",
         printable(partition.verdict.as_str()),
         partition.reachable,
-        partition.expected
+        partition.expected,
+        and_away(partition)
     );
     let up = ago(status.node.started_at);
     let known = status.lists.known;
@@ -255,7 +262,7 @@ fn members(state: &State, theme: Theme) -> Vec<Line<'static>> {
         MemberState::Suspect => 1,
         MemberState::Restarting => 2,
         MemberState::Alive => 3,
-        MemberState::Left | MemberState::Other(_) => 4,
+        MemberState::Away | MemberState::Left | MemberState::Other(_) => 4,
     };
     members.sort_by(|a, b| {
         rank(a)
@@ -267,7 +274,7 @@ fn members(state: &State, theme: Theme) -> Vec<Line<'static>> {
             MemberState::Alive => theme.good(),
             MemberState::Suspect | MemberState::Restarting => theme.warning(),
             MemberState::Down => theme.bad(),
-            MemberState::Left | MemberState::Other(_) => Theme::dim(),
+            MemberState::Away | MemberState::Left | MemberState::Other(_) => Theme::dim(),
         };
         let rtt = match member.rtt_ms {
             Some(ms) => format!("{ms:.1} ms"),
@@ -389,6 +396,27 @@ fn events_lines(state: &State, theme: Theme, area: Rect) -> Vec<Line<'static>> {
     lines
 }
 
+fn reach_lines(reach: &Reach, theme: Theme, area: Rect) -> Vec<Line<'static>> {
+    let mut lines = vec![Line::styled("WHO REACHES WHOM", Theme::heading())];
+    match reach {
+        Reach::Asking => lines.push(Line::styled("asking all members …", Theme::dim())),
+        Reach::Told(rows) => {
+            let told = reach::lines(rows, usize::from(area.width)).into_iter();
+            lines.extend(told.map(Line::raw));
+        }
+        Reach::Failed(why) => lines.push(Line::styled(why.clone(), theme.bad())),
+    }
+    let (room, all) = (usize::from(area.height), lines.len());
+    if all > room && room > 1 {
+        lines.truncate(room - 1);
+        lines.push(Line::styled(
+            format!("… {} more lines: muster reach", all - lines.len()),
+            Theme::dim(),
+        ));
+    }
+    lines
+}
+
 /// The time of day, with the day unless that is today.
 fn when(at: &str, today: &str, zone: &TimeZone) -> String {
     let (day, time) = (local_day(at, zone), time_of_day(at, zone));
@@ -405,11 +433,11 @@ fn footer(state: &State) -> Line<'static> {
     } else {
         "hold"
     };
-    let mut words = format!(
-        " q quit   space {hold}   ↑ ↓ PgUp PgDn older and newer events   End \
-        newest"
-    );
-    if state.back > 0 {
+    let mut words =
+        format!(" q quit   space {hold}   r who reaches whom   ↑ ↓ PgUp PgDn End events");
+    if state.reach.is_some() {
+        words = format!(" q quit   space {hold}   r ask again   e events");
+    } else if state.back > 0 {
         words = format!(
             " q quit   space {hold}   {} newer events below   ↓ PgDn End",
             state.back

@@ -4,6 +4,7 @@ use api::cluster::ClusterMember;
 use api::events::{ClusterEvent, ClusterStreamEvent, EventsQuery};
 use api::node::NodeStatus;
 use api::processes::{ProcessesQuery, RegisteredProcess};
+use api::reach::ReachRow;
 use client::{ApiPath, Client, ClientError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
@@ -13,7 +14,14 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// The operations that [`poll`] and the stream of events use, as the metrics name them: they are
 /// not the node's load.
-pub(super) const OWN: [&str; 5] = ["status", "members", "processes", "metrics", "events"];
+pub(super) const OWN: [&str; 6] = [
+    "status",
+    "members",
+    "processes",
+    "metrics",
+    "events",
+    "reach",
+];
 
 /// What was asked at one time.
 #[derive(Debug)]
@@ -38,6 +46,8 @@ pub(super) enum Update {
     Happened(Box<ClusterEvent>),
     /// Something had happened before anybody looked.
     Past(Box<ClusterEvent>),
+    /// Who reaches whom, as all members tell it.
+    Reach(Result<Vec<ReachRow>, ClientError>),
     /// More happened than was read; the kept events come again.
     Lagged,
 }
@@ -75,6 +85,13 @@ pub(super) async fn polls(client: Client, updates: Sender<Update>) {
             return;
         }
     }
+}
+
+/// Asks all members whom they reach.
+pub(super) async fn reach(client: Client, updates: Sender<Update>) {
+    let told = client.reach().await.map(|answer| answer.value.items);
+    // Nobody may want to know any more.
+    let _ = updates.send(Update::Reach(told)).await;
 }
 
 /// How many kept events are shown from the start.

@@ -7,6 +7,7 @@ use crate::text::printable;
 use api::cluster::ClusterMember;
 use api::events::{ClusterEvent, EventKind, EventType};
 use api::node::NodeStatus;
+use api::reach::ReachRow;
 use client::ClientError;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -45,6 +46,17 @@ pub(super) struct Gone {
     pub(super) why: String,
 }
 
+/// Who reaches whom, in the place of the events.
+#[derive(Debug)]
+pub(super) enum Reach {
+    /// All members are being asked.
+    Asking,
+    /// What they told.
+    Told(Vec<ReachRow>),
+    /// Why that is not known.
+    Failed(String),
+}
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) zone: TimeZone,
@@ -57,6 +69,8 @@ pub(super) struct State {
     /// The screen stands still; events that come meanwhile wait, as far as there is room.
     pub(super) hold: bool,
     waiting: VecDeque<Box<ClusterEvent>>,
+    /// Who reaches whom, if somebody has asked for it.
+    pub(super) reach: Option<Reach>,
     /// How many of the newest events are scrolled out of sight.
     pub(super) back: usize,
 }
@@ -74,6 +88,7 @@ impl State {
             gone: None,
             hold: false,
             waiting: VecDeque::new(),
+            reach: None,
             back: 0,
         }
     }
@@ -97,8 +112,24 @@ impl State {
                 self.happened(&event);
             }
             Update::Past(event) => self.happened(&event),
+            // Nobody looks any more if it is not shown.
+            Update::Reach(told) => {
+                if self.reach.is_some() {
+                    self.reach = Some(match told {
+                        Ok(rows) => Reach::Told(rows),
+                        Err(error) => Reach::Failed(reason(&error)),
+                    });
+                }
+            }
             Update::Lagged => self.events.clear(),
         }
+    }
+
+    /// Shows who reaches whom. Whether that is to be asked now: not while it is being asked.
+    pub(super) fn ask_reach(&mut self) -> bool {
+        let is_new = !matches!(self.reach, Some(Reach::Asking));
+        self.reach = Some(Reach::Asking);
+        is_new
     }
 
     pub(super) fn toggle_hold(&mut self) {

@@ -1,5 +1,6 @@
 //! `muster status`: a node on one screen.
 
+use crate::cluster::partition::and_away;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::table::{Cell, Paint, Table};
@@ -142,10 +143,11 @@ fn reach(partition: &PartitionView) -> String {
         partition.verdict.as_str()
     };
     format!(
-        "{}, {} of {}",
+        "{}, {} of {}{}",
         printable(verdict),
         partition.reachable,
-        partition.expected
+        partition.expected,
+        and_away(partition)
     )
 }
 
@@ -155,6 +157,7 @@ fn members(members: &MemberCounts) -> String {
         (members.suspect, "suspect"),
         (members.down, "down"),
         (members.restarting, "restarting"),
+        (members.away, "away"),
         (members.left, "left"),
         (members.observers, "observing"),
     ];

@@ -3,7 +3,8 @@
 use super::{Answer, NOTHING};
 use crate::{ApiPath, Client, ClientError};
 use api::cluster::{
-    ClusterMember, JoinOutcomes, JoinRequest, LeaveQuery, LeaveResult, PartitionView,
+    AwayQuery, ClusterMember, DeclaredMember, JoinOutcomes, JoinRequest, LeaveQuery, LeaveResult,
+    NewAbsence, PartitionView,
 };
 use api::heals::{HealReport, HealsOfMembers};
 use api::reach::ReachMatrix;
@@ -73,6 +74,29 @@ impl Client {
         wait: &TimeoutQuery,
     ) -> Result<Answer<()>, ClientError> {
         let path = ApiPath::new(&["members", member]).with(wait);
+        self.send(Method::DELETE, &path, NOTHING, None).await
+    }
+
+    /// Declares that a member that is down is away on purpose.
+    pub async fn declare_away(
+        &self,
+        member: &str,
+        absence: &NewAbsence,
+        how: &AwayQuery,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<DeclaredMember>, ClientError> {
+        let path = ApiPath::new(&["members", member, "away"]);
+        let path = path.with(how).with(wait);
+        self.send(Method::POST, &path, Some(absence), None).await
+    }
+
+    /// Ends that a member is away on purpose.
+    pub async fn declare_back(
+        &self,
+        member: &str,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<DeclaredMember>, ClientError> {
+        let path = ApiPath::new(&["members", member, "away"]).with(wait);
         self.send(Method::DELETE, &path, NOTHING, None).await
     }
 }

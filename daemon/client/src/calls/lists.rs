@@ -3,10 +3,12 @@
 use super::{Answer, NOTHING};
 use crate::{ApiPath, Client, ClientError};
 use api::lists::{
-    AddedEntries, AtQuery, DeleteResult, EntriesQuery, EntryConflicts, EntryPatch, ListsQuery,
-    NewEntries, NewEntry, RebuildQuery, Resolution, TodoEntry, TodoList, WriteQuery,
+    AddedEntries, AtQuery, DeleteResult, EntriesQuery, EntryConflicts, EntryPatch, HistoryQuery,
+    ListChange, ListsQuery, NewEntries, NewEntry, RebuildQuery, Resolution, TodoEntry, TodoList,
+    UndoRequest, UndoResult, WriteQuery,
 };
 use api::node::RebuildResult;
+use api::page::{Page, PageQuery};
 use api::request::TimeoutQuery;
 use hyper::Method;
 
@@ -118,6 +120,40 @@ impl Client {
         let path = ApiPath::new(&["lists", list, "resolve"]).with(how);
         self.send(Method::POST, &path, Some(decision), if_match)
             .await
+    }
+
+    /// A page of the changes of a list, or of one of its entries, the newest first.
+    pub async fn history(
+        &self,
+        list: &str,
+        which: &HistoryQuery,
+        page: &PageQuery,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<Page<ListChange>>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "history"]);
+        self.read(&path.with(which).with(page).with(wait)).await
+    }
+
+    /// Undoes a change, or the caller's last one.
+    pub async fn undo(
+        &self,
+        list: &str,
+        which: &UndoRequest,
+        how: &WriteQuery,
+    ) -> Result<Answer<UndoResult>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "undo"]).with(how);
+        self.send(Method::POST, &path, Some(which), None).await
+    }
+
+    /// Takes an undoing back, or the caller's last one.
+    pub async fn redo(
+        &self,
+        list: &str,
+        which: &UndoRequest,
+        how: &WriteQuery,
+    ) -> Result<Answer<UndoResult>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "redo"]).with(how);
+        self.send(Method::POST, &path, Some(which), None).await
     }
 
     /// Deletes an entry; answers something only where replicas were asked for.

@@ -3,7 +3,7 @@
 //! In the middle of a change of the cluster's authority some nodes trust the new one and some do not.
 //! They refuse each other's relayed lines, so their rosters differ, and each second one would send all of
 //! it again. So who refuses something tells who has brought it, and both leave that node's line out of
-//! what they compare and send on this connection. That ends when either has another line of that node,
+//! what they compare and send on this connection; the same with who is away. That ends when either has another line of that node,
 //! when this node's certificate and authorities are replaced, and with the connection.
 
 use super::Cluster;
@@ -28,6 +28,8 @@ struct Apart {
     lines: BTreeMap<NodeId, u64>,
     /// This node's revocations that the peer refuses.
     revocations: BTreeSet<Refused>,
+    /// What this node tells of members that are away and the peer refuses.
+    aways: BTreeSet<Refused>,
     /// What this node has refused, and not told yet.
     untold: Vec<Refused>,
     /// Whether this node has refused anything.
@@ -38,6 +40,13 @@ impl Apart {
     fn put_lines(&mut self, node: NodeId, ours: u64) {
         if self.lines.len() < MAX_APART || self.lines.contains_key(&node) {
             self.lines.insert(node, ours);
+        }
+    }
+
+    fn tell(&mut self, refused: Refused) {
+        self.refuses = true;
+        if self.untold.len() < MAX_TOLD {
+            self.untold.push(refused);
         }
     }
 
@@ -57,10 +66,12 @@ impl AllApart {
     pub(super) fn refuse(&mut self, conn: ConnId, refused: Refused, roster: &Replica) {
         let apart = self.0.entry(conn).or_default();
         apart.put_lines(refused.0, roster.lines_digest(refused.0));
-        apart.refuses = true;
-        if apart.untold.len() < MAX_TOLD {
-            apart.untold.push(refused);
-        }
+        apart.tell(refused);
+    }
+
+    /// The same of what came about a member that is away: the lines are not touched by that.
+    pub(super) fn refuse_away(&mut self, conn: ConnId, refused: Refused) {
+        self.0.entry(conn).or_default().tell(refused);
     }
 
     /// The peer refuses something.
@@ -70,6 +81,8 @@ impl AllApart {
             apart.put_lines(node, roster.lines_digest(node));
         } else if roster.has_revocation(node, digest) && apart.revocations.len() < MAX_APART {
             apart.revocations.insert((node, digest));
+        } else if roster.has_away(node, digest) && apart.aways.len() < MAX_APART {
+            apart.aways.insert((node, digest));
         }
     }
 
@@ -93,6 +106,15 @@ impl AllApart {
             .wrapping_sub(left_out.fold(0, u64::wrapping_add))
     }
 
+    /// The same of members that are away.
+    pub(super) fn aways_hash(&self, conn: ConnId, roster: &Replica) -> u64 {
+        let unsent = self.0.get(&conn).into_iter().flat_map(|apart| &apart.aways);
+        let unsent = unsent.filter(|(node, digest)| roster.has_away(*node, *digest));
+        let left_out = unsent.map(|(_, digest)| *digest);
+        let hash = roster.aways_hash();
+        hash.wrapping_sub(left_out.fold(0, u64::wrapping_add))
+    }
+
     /// The nodes whose lines are not sent there.
     pub(super) fn unsent_lines(&self, conn: ConnId, roster: &Replica) -> BTreeSet<NodeId> {
         let apart = self.0.get(&conn).into_iter();
@@ -100,6 +122,12 @@ impl AllApart {
             .flat_map(|apart| apart.lines(roster))
             .map(|(node, _)| node)
             .collect()
+    }
+
+    /// What is not sent there of members that are away.
+    pub(super) fn unsent_aways(&self, conn: ConnId) -> BTreeSet<Refused> {
+        let apart = self.0.get(&conn);
+        apart.map(|apart| apart.aways.clone()).unwrap_or_default()
     }
 
     /// The revocations that are not sent there.

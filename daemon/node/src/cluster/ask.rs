@@ -1,6 +1,7 @@
 //! What clients can ask of the cluster machine, each question with the kind of its answer. Those
 //! that concern the process registry are in [`ask`](crate::registry::ask).
 
+use super::away::Declared;
 use super::io::{Chain, Command, JoinOutcome, Reply};
 use crate::machine::asks;
 use crate::registry;
@@ -27,6 +28,30 @@ pub struct Forget(pub String);
 #[derive(Clone, Debug)]
 pub struct Revoke(pub Revocation);
 
+/// Declare a member that is down away on purpose.
+#[derive(Clone, Debug)]
+pub struct Away {
+    /// The member's name or id.
+    pub member: String,
+    /// For how long from now, in milliseconds.
+    pub span_ms: u64,
+    /// Why.
+    pub why: String,
+    /// Who asks.
+    pub by: String,
+    /// Also where this node does not see a majority of the members that are not away.
+    pub force: bool,
+}
+
+/// Say that a member is away no longer.
+#[derive(Clone, Debug)]
+pub struct Back {
+    /// The member's name or id.
+    pub member: String,
+    /// Who asks.
+    pub by: String,
+}
+
 /// The chains of certificates with which the members have signed their lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Chains;
@@ -43,6 +68,8 @@ asks!(Command => Reply {
     Join: Command::Join => Vec<JoinOutcome>: Reply::Joined(outcomes) => outcomes,
     Forget: Command::Forget => (): Reply::Done => (),
     Revoke: Command::Revoke => (): Reply::Done => (),
+    Away: Command::Away => Declared: Reply::Away(declared) => *declared,
+    Back: Command::Back => Declared: Reply::Away(declared) => *declared,
     Chains: Command::Chains => Vec<Chain>: Reply::Chains(chains) => chains,
     Leave: Command::Leave => (): Reply::Done => (),
     Shutdown: Command::Shutdown => (): Reply::Done => (),

@@ -19,6 +19,8 @@ impl Cluster {
             Command::Join(_)
             | Command::Forget(_)
             | Command::Revoke(_)
+            | Command::Away(_)
+            | Command::Back(_)
             | Command::Chains(_)
             | Command::Leave(_)
             | Command::Registry(_)
@@ -36,6 +38,8 @@ impl Cluster {
             ),
             Command::Forget(ask::Forget(text)) => self.forget(id, &text),
             Command::Revoke(ask::Revoke(revocation)) => self.revoke(id, revocation),
+            Command::Away(ask) => self.declare_away(id, ask),
+            Command::Back(ask) => self.declare_back(id, ask),
             Command::Chains(ask::Chains) => self.reply(id, Ok(Reply::Chains(self.chains()))),
             Command::Leave(ask::Leave) => self.change(id, self.me.id, Standing::Left),
             Command::Registry(command) => {
@@ -55,7 +59,7 @@ impl Cluster {
         }
     }
 
-    fn reply(&mut self, id: RequestId, result: Result<Reply, Refusal>) {
+    pub(super) fn reply(&mut self, id: RequestId, result: Result<Reply, Refusal>) {
         self.edge.put(Output::Reply { id, result });
     }
 
@@ -97,7 +101,7 @@ impl Cluster {
     }
 
     /// A node on the roster by its id or name; of several with one name, one that is not reachable.
-    fn find(&self, text: &str) -> Option<NodeId> {
+    pub(super) fn find(&self, text: &str) -> Option<NodeId> {
         let listed = || {
             self.roster
                 .roster()
@@ -145,7 +149,7 @@ impl Cluster {
         self.reply(request, Err(refusal));
     }
 
-    fn begin(&mut self, request: RequestId, change: Change) {
+    pub(super) fn begin(&mut self, request: RequestId, change: Change) {
         if !self.keeper.change(Pending { request, change }) {
             self.reply(request, Err(Refusal::Write(WriteError::Failed)));
         }
@@ -187,6 +191,10 @@ impl Cluster {
                     self.broadcast_revocation(revocation.subject());
                 }
                 self.reply(request, Ok(Reply::Done));
+            }
+            Change::Away(away) => {
+                let reply = self.away_is_kept(away);
+                self.reply(request, reply);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The connections: which there are to whom, which is in use, and which are being dialled.
 
+use super::breaches::Breaches;
 use super::dials::Dials;
 use super::edge::{Edge, Timer};
 use super::io::{Output, Target};
@@ -71,6 +72,7 @@ pub(super) struct Connections {
     /// use. Of two that dialled each other at once, the transport names the one it keeps last.
     of: BTreeMap<NodeId, Vec<ConnId>>,
     pub(super) dials: Dials,
+    pub(super) breaches: Breaches,
     waiting: BTreeMap<NodeId, VecDeque<Bytes>>,
     /// When something came from each node itself.
     last_contact: BTreeMap<NodeId, Instant>,
@@ -278,10 +280,11 @@ impl Connections {
 
     /// Dials a node that is not connected, if it is time for another attempt; whether it was.
     pub(super) fn ensure(&mut self, edge: &mut Edge, node: NodeId, addr: SocketAddr) -> bool {
-        if self.is_reached(node) {
+        let now = edge.instant();
+        if self.is_reached(node) || self.breaches.is_cut_off(now, node).is_some() {
             return false;
         }
-        let Some(begun) = self.dials.begin(edge.instant(), node, addr) else {
+        let Some(begun) = self.dials.begin(now, node, addr) else {
             return false;
         };
         tracing::debug!(%node, %addr, "dials a member");

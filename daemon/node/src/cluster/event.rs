@@ -28,6 +28,10 @@ pub enum MemberChange {
     Indirect,
     /// This node has a connection to it again.
     Direct,
+    /// It is away on purpose, as a member has declared.
+    Away,
+    /// It is away on purpose no longer.
+    Back,
     /// It said that it goes and comes back.
     Restarting,
     /// It left in order.
@@ -48,6 +52,8 @@ impl MemberChange {
             Self::Down => "down",
             Self::Indirect => "indirect",
             Self::Direct => "direct",
+            Self::Away => "away",
+            Self::Back => "back",
             Self::Restarting => "restarting",
             Self::Left => "left",
             Self::Forgotten => "forgotten",

@@ -9,7 +9,9 @@ use crate::proof::testing::{AUTHORITY, Cheap, sign_as_authority};
 use crate::proof::{Domain, Proofs};
 use crate::wire::Peer;
 use bytes::Bytes;
-use crdt::roster::{Author, Line, Profile, Revocation, Roster, RosterEntry, Standing, Told};
+use crdt::roster::{
+    Author, Away, Line, Notice, Profile, Revocation, Roster, RosterEntry, Standing, Told,
+};
 use names::{NodeId, NodeName};
 use std::net::SocketAddr;
 
@@ -69,6 +71,25 @@ fn revoked() -> Bytes {
     revocation.unwrap().relayed().bytes().clone()
 }
 
+/// That the node of the tests is away, as another one says it.
+fn away() -> Away {
+    let name = NodeName::new("beta").unwrap();
+    let node = Cheap(Peer {
+        id: NodeId([8; 16]),
+        name,
+        role: names::Role::Member,
+    });
+    let notice = Notice {
+        until_ms: Some(1_790_000_000_000),
+        why: "dry dock".to_owned(),
+        by: "root@beta".to_owned(),
+    };
+    let sign = |said: &[u8]| node.sign(Domain::Away, said);
+    let line = Line::read(signed()).unwrap();
+    let chain = node.chain();
+    Away::write((node.0.id, &chain), &line, 1_780_000_000_000, &notice, sign).unwrap()
+}
+
 fn identity() -> Identity {
     Identity {
         node: NODE,
@@ -114,6 +135,14 @@ fn with_proofs() -> Vec<(&'static str, Message)> {
                 answer: true,
             },
         ),
+        (
+            "aways",
+            Message::Aways {
+                aways: vec![away().relayed().bytes().clone()],
+                answer: true,
+            },
+        ),
+        ("aways-hash", Message::AwaysHash(0x0123_4567_89ab_cdef)),
     ]
 }
 
@@ -181,7 +210,11 @@ fn the_kept_state_is_what_it_was() {
     });
     check(
         "kept-2",
-        samples(),
+        [
+            samples(),
+            vec![("away", Kept::new(7, &roster).with_away(away()))],
+        ]
+        .concat(),
         |kept| kept.bytes().to_vec(),
         |bytes| Kept::read(&Bytes::copy_from_slice(bytes)).ok(),
     );

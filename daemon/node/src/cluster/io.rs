@@ -1,6 +1,11 @@
 //! Everything that crosses the edge of the cluster machine, in both directions.
 
+mod stats;
+
+pub use stats::Stats;
+
 use super::ask;
+use super::away::{AwayView, Declared};
 use super::event::Event;
 use super::indirect::Indirect;
 use super::kept::Kept;
@@ -103,6 +108,13 @@ pub enum Input {
         /// The connection.
         conn: ConnId,
     },
+    /// Another machine of this node has seen a peer break the protocol: it is to be cut off.
+    Breach {
+        /// Where it did.
+        conn: ConnId,
+        /// How.
+        reason: CloseReason,
+    },
     /// A write was committed, or failed.
     Written {
         /// The id of the write, from [`Output::Write`].
@@ -137,6 +149,10 @@ pub enum Command {
     Forget(ask::Forget),
     /// Shut a node out for ever, or withdraw an authority.
     Revoke(ask::Revoke),
+    /// Declare a member away on purpose.
+    Away(ask::Away),
+    /// Say that a member is away no longer.
+    Back(ask::Back),
     /// Tell the members' certificates.
     Chains(ask::Chains),
     /// Leave the cluster and stop.
@@ -244,6 +260,8 @@ pub enum Reply {
     Joined(Vec<JoinOutcome>),
     /// To `Forget`, `Revoke`, `Leave` and `Shutdown`.
     Done,
+    /// To `Away` and `Back`.
+    Away(Box<Declared>),
     /// To `Chains`.
     Chains(Vec<Chain>),
     /// To `Registry`.
@@ -294,6 +312,31 @@ pub enum Refusal {
     /// The node is reachable (or this one) and cannot be forgotten.
     #[error("{0} is reachable: use leave on that node")]
     Reachable(NodeName),
+    /// The member that is to be declared away answers.
+    #[error("{0} is reachable: only a member that does not answer can be away")]
+    IsHere(NodeName),
+    /// The node that is to be declared away has left.
+    #[error("{0} has left the cluster: nobody expects it")]
+    HasLeft(NodeName),
+    /// The node that is to be declared away has never proved its line.
+    #[error(
+        "{0} has yet to speak version 2 of the protocol with this cluster: what it is cannot be proved"
+    )]
+    Unproved(NodeName),
+    /// This node does not see most of the members that are not away.
+    #[error(
+        "this node reaches {reachable} of {expected} members that are not away, which is no majority: declare it \
+         where there is one, or all the same (muster away --force, or force=true)"
+    )]
+    NoMajority {
+        /// How many members this node reaches, itself among them.
+        reachable: usize,
+        /// How many are not away.
+        expected: usize,
+    },
+    /// The member that is to be back is not away.
+    #[error("{0} is not away")]
+    NotAway(NodeName),
     /// The node that is to be revoked is this one.
     #[error("a node cannot revoke itself: use leave, or revoke it on another authority")]
     Oneself,
@@ -335,6 +378,8 @@ pub enum MemberState {
     Suspect,
     /// It does not answer.
     Down,
+    /// It does not answer, as a member has declared that it would.
+    Away,
     /// It said that it goes and comes back.
     Restarting,
     /// It left in order.
@@ -348,6 +393,7 @@ impl MemberState {
             Self::Alive => "alive",
             Self::Suspect => "suspect",
             Self::Down => "down",
+            Self::Away => "away",
             Self::Restarting => "restarting",
             Self::Left => "left",
         }
@@ -403,12 +449,24 @@ pub struct RosterView {
 }
 
 impl RosterView {
-    /// The members that count for the verdict and for `replicas`: all that did not leave, without the
-    /// observers.
-    pub fn expected(&self) -> impl Iterator<Item = &MemberView> {
+    /// The members of which `replicas` and majorities are: all that did not leave, those that are away
+    /// among them, without the observers.
+    pub fn all(&self) -> impl Iterator<Item = &MemberView> {
         self.members
             .iter()
             .filter(|member| member.state != MemberState::Left && member.role == Role::Member)
+    }
+
+    /// The members that count for the verdict: the same without those that are away.
+    pub fn expected(&self) -> impl Iterator<Item = &MemberView> {
+        self.all()
+            .filter(|member| member.state != MemberState::Away)
+    }
+
+    /// The members that are away on purpose.
+    pub fn away(&self) -> impl Iterator<Item = &MemberView> {
+        self.all()
+            .filter(|member| member.state == MemberState::Away)
     }
 
     /// What this node itself is.
@@ -448,48 +506,8 @@ pub struct MemberView {
     pub protocol: Option<Protocol>,
     /// Since when it is reached by others alone, if it is.
     pub indirect: Option<Indirect>,
-}
-
-/// Plain numbers for metrics and for the simulator's checks; counters run from the start of the
-/// machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Members alive or suspect, without this node and observers.
-    pub reachable: u64,
-    /// Members on the roster, and this node, whatever it is; without other observers.
-    pub expected: u64,
-    /// Observers on the roster, with this node if it is one.
-    pub observers: u64,
-    /// Members suspect now, without observers.
-    pub suspects: u64,
-    /// Members that are alive and reached by others alone, without observers.
-    pub indirect: u64,
-    /// Probes of ours that were answered by nobody.
-    pub probes_failed: u64,
-    /// Probes of ours that were answered.
-    pub probes_answered: u64,
-    /// The local health multiplier: 0 is healthy, 6 the worst.
-    pub health: u64,
-    /// Times that this node was stopped, or got no time, for half a second or longer.
-    pub stops: u64,
-    /// Whether the last of these was within the last minute.
-    pub is_starved: bool,
-    /// Members that this node declared down itself.
-    pub declared_down: u64,
-    /// Times that this node was declared down by others and renewed its generation.
-    pub renewals: u64,
-    /// Datagrams or messages that did not decode.
-    pub malformed: u64,
-    /// Lines of the roster that were passed over because they carry no good proof.
-    pub lines_refused: u64,
-    /// Connections in use.
-    pub connections: u64,
-    /// Seeds at which nobody has answered since the start.
-    pub seeds_unreached: u64,
-    /// Attempts to dial.
-    pub dials: u64,
-    /// Attempts that failed.
-    pub dials_failed: u64,
-    /// Of the process registry.
-    pub registry: registry::Stats,
+    /// How it has broken the protocol of late, for which this node has cut it off.
+    pub breach: Option<CloseReason>,
+    /// What was declared, if it is away.
+    pub away: Option<AwayView>,
 }

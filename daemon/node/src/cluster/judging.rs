@@ -1,4 +1,4 @@
-//! Judging what carries proofs: lines of the roster and revocations.
+//! Judging what carries proofs: lines of the roster, revocations, and who is away.
 //!
 //! A signature takes about 0.1 ms to check, and a new node is told of thousands at once. So that its
 //! probes and its clients never wait for that, only so many are judged in one step; the rest waits,
@@ -14,7 +14,7 @@ use super::{Cluster, Edge};
 use crate::belief::is_heard;
 use crate::wire::ConnId;
 use bytes::Bytes;
-use crdt::roster::{Line, Revocation};
+use crdt::roster::{Away, Line, Revocation};
 use names::{NodeId, Role};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub(super) enum Brought {
     Line(Bytes),
     /// A revocation.
     Revocation(Bytes),
+    /// That a member is away, or no longer is.
+    Away(Bytes),
     /// What it believes of members, which is about nodes whose lines came before.
     Members(Vec<Member>),
 }
@@ -43,7 +45,7 @@ pub(super) enum Brought {
 impl Brought {
     fn weight(&self) -> usize {
         match self {
-            Self::Line(bytes) | Self::Revocation(bytes) => bytes.len(),
+            Self::Line(bytes) | Self::Revocation(bytes) | Self::Away(bytes) => bytes.len(),
             Self::Members(members) => members.len() * size_of::<Member>(),
         }
     }
@@ -135,6 +137,7 @@ impl Cluster {
                         shut.add(news);
                     }
                 }
+                Brought::Away(bytes) => self.judge_away((conn, peer), bytes),
                 Brought::Members(members) => {
                     self.lines_changed(&mut changed);
                     self.merge_members(peer, members);
@@ -188,6 +191,34 @@ impl Cluster {
         None
     }
 
+    /// Takes that a member is away, or no longer is.
+    fn judge_away(&mut self, (conn, peer): (ConnId, (NodeId, Role)), bytes: Bytes) {
+        let (me, away) = (self.me.id, Away::read(bytes.clone()).ok());
+        let subject = away.as_ref().map(Away::subject);
+        let may_say =
+            peer.1 == Role::Member || subject.is_some_and(|node| is_heard(peer, node, me));
+        if !may_say || !self.may_prove(conn) {
+            return;
+        }
+        let instant = self.edge.instant();
+        let (connections, roster) = (&self.connections, &mut self.roster);
+        let is_present =
+            |node| connections.current(node).is_some() && !connections.is_silent(instant, node);
+        match roster.merge_away(self.edge.now, bytes.clone(), is_present) {
+            Merged::News(_) => self.roster_changed(&[]),
+            Merged::AskSubject(node) => self.tell_away(node, bytes),
+            Merged::Forgotten => self.is_contradicted = true,
+            Merged::Refused => {
+                if let Some(away) = away {
+                    let refused = (away.subject(), away.relayed().digest());
+                    self.apart.refuse_away(conn, refused);
+                }
+                self.count_refused(conn);
+            }
+            Merged::Known | Merged::AnotherStart(_) => {}
+        }
+    }
+
     /// Takes a revocation; gives who is shut out if that is news.
     fn judge_revocation(&mut self, conn: ConnId, bytes: Bytes) -> Option<Shut> {
         if !self.may_prove(conn) {
@@ -212,11 +243,15 @@ impl Cluster {
 
     /// A peer has brought something that no proof goes with, or none that counts here.
     fn note_refused(&mut self, conn: ConnId, refused: Option<Refused>) {
-        tracing::debug!(conn = conn.0, "a line or revocation that proves nothing");
-        self.edge.stats.lines_refused += 1;
         if let Some(refused) = refused {
             self.apart.refuse(conn, refused, &self.roster);
         }
+        self.count_refused(conn);
+    }
+
+    fn count_refused(&mut self, conn: ConnId) {
+        tracing::debug!(conn = conn.0, "a line or revocation that proves nothing");
+        self.edge.stats.lines_refused += 1;
         if let Some(peer) = self.connections.get(conn).map(peer_of) {
             *self.refused.entry(peer).or_default() += 1;
         }

@@ -7,7 +7,8 @@
 //! | 1 | the highest run that this node has taken (`u64`) |
 //! | 2 | the bytes of all [lines](crdt::roster::Line) of the roster |
 //! | 3 | the bytes of all [revocations](crdt::roster::Revocation); absent where there is none |
-//! | 4 | the round trips to members that are far: id, milliseconds; absent where there is none |
+//! | 4 | the bytes of what was said last of members that are [away](crdt::roster::Away); absent where there is none |
+//! | 5 | the round trips to members that are far: id, milliseconds; absent where there is none |
 //!
 //! Lines that this program does not understand, and fields that it does not know, are kept as they
 //! are.
@@ -19,7 +20,7 @@ use crate::codec::{Malformed, decode};
 use crate::wire::{RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::record::{Number, Record, RecordError, Writer};
-use crdt::roster::{Author, Line, Revocation, Roster, RosterEntry, Standing};
+use crdt::roster::{Author, Away, Line, Revocation, Roster, RosterEntry, Standing};
 use names::NodeId;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -29,7 +30,8 @@ const VERSION: u8 = 1;
 const RUN: Number = 1;
 const LINES: Number = 2;
 const REVOCATIONS: Number = 3;
-const ROUND_TRIPS: Number = 4;
+const AWAYS: Number = 4;
+const ROUND_TRIPS: Number = 5;
 /// A member is far whose round trip is this one at least: the first packet of a dial to one that is
 /// nearer is not sent again too soon.
 const FAR: Duration = Duration::from_millis(100);
@@ -47,18 +49,26 @@ type RoundTrips = BTreeMap<NodeId, u32>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     run: u64,
-    lines: Vec<Line>,
-    revocations: Vec<Revocation>,
+    kept: KeptLines,
     round_trips: RoundTrips,
     /// The record that was read, for its other fields.
     record: Bytes,
 }
 
-/// What is kept of the roster.
+/// What the disk has kept of the roster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct KeptLines {
+    pub(super) lines: Vec<Line>,
+    pub(super) revocations: Vec<Revocation>,
+    pub(super) aways: Vec<Away>,
+}
+
+/// What is to be kept of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lines {
     pub(super) lines: Vec<Bytes>,
     pub(super) revocations: Vec<Bytes>,
+    pub(super) aways: Vec<Bytes>,
 }
 
 impl Kept {
@@ -77,10 +87,18 @@ impl Kept {
         }
         let revocations = record.get::<Vec<Bytes>>(REVOCATIONS)?.unwrap_or_default();
         let revocations = revocations.into_iter().map(Revocation::read);
-        Ok(Self {
-            run: record.need(RUN)?,
+        let aways = record.get::<Vec<Bytes>>(AWAYS)?.unwrap_or_default();
+        let kept = KeptLines {
             lines,
             revocations: revocations.collect::<Result<_, _>>()?,
+            aways: aways
+                .into_iter()
+                .map(Away::read)
+                .collect::<Result<_, _>>()?,
+        };
+        Ok(Self {
+            run: record.need(RUN)?,
+            kept,
             round_trips: record.get(ROUND_TRIPS)?.unwrap_or_default(),
             record: bytes.clone(),
         })
@@ -107,6 +125,9 @@ fn record(
     if !kept.revocations.is_empty() {
         writer.put(REVOCATIONS, &kept.revocations);
     }
+    if !kept.aways.is_empty() {
+        writer.put(AWAYS, &kept.aways);
+    }
     if !round_trips.is_empty() {
         writer.put(ROUND_TRIPS, round_trips);
     }
@@ -121,7 +142,7 @@ fn unproved(roster: &Roster) -> Result<Lines, RecordError> {
     });
     Ok(Lines {
         lines: lines.collect::<Result<_, RecordError>>()?,
-        revocations: Vec::new(),
+        ..Lines::default()
     })
 }
 
@@ -168,6 +189,8 @@ pub(super) enum Change {
     },
     /// A node is shut out.
     Revocation(Revocation),
+    /// A member is away, or no longer is.
+    Away(Away),
 }
 
 impl Change {
@@ -178,8 +201,39 @@ impl Change {
                 let entry = roster.get(*node)?;
                 (entry.run == *run).then_some(*node)
             }
-            Self::Revocation(_) => None,
+            Self::Revocation(_) | Self::Away(_) => None,
         }
+    }
+}
+
+/// What clients wait for, by what it does.
+#[derive(Debug, Default)]
+pub(super) struct Asked<'a> {
+    /// Whether this node leaves.
+    pub(super) leaves: bool,
+    /// The nodes that are forgotten.
+    pub(super) forgotten: Vec<NodeId>,
+    /// Who is shut out.
+    pub(super) revoked: Vec<&'a Revocation>,
+    /// Who is away, or no longer is.
+    pub(super) aways: Vec<&'a Away>,
+}
+
+impl<'a> Asked<'a> {
+    /// What changes come to on a node in that run.
+    pub(super) fn of(pending: &'a [Pending], (me, run): (NodeId, u64), roster: &Roster) -> Self {
+        let mut asked = Self::default();
+        for Pending { change, .. } in pending {
+            match change {
+                Change::Standing { node, run: of, .. } if *node == me => {
+                    asked.leaves |= *of == run;
+                }
+                Change::Standing { .. } => asked.forgotten.extend(change.node_of_run(roster)),
+                Change::Revocation(revocation) => asked.revoked.push(revocation),
+                Change::Away(away) => asked.aways.push(away),
+            }
+        }
+        asked
     }
 }
 
@@ -217,11 +271,10 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// To be above the last run that the disk has kept; gives the lines that it kept, too.
-    pub(super) fn after(kept: Kept) -> (Self, (Vec<Line>, Vec<Revocation>)) {
+    pub(super) fn after(kept: Kept) -> (Self, KeptLines) {
         let Kept {
             run,
-            lines,
-            revocations,
+            kept: lines,
             round_trips,
             record,
         } = kept;
@@ -235,7 +288,7 @@ impl Keeper {
             round_trips,
             before: record,
         };
-        (keeper, (lines, revocations))
+        (keeper, lines)
     }
 
     /// The run that is taken, or shall be.
@@ -367,13 +420,28 @@ impl Kept {
         Self::read(&record(&Bytes::new(), run, &lines, &RoundTrips::new()).unwrap()).unwrap()
     }
 
+    /// The same with what was said of a member that is away.
+    pub(super) fn with_away(mut self, away: Away) -> Self {
+        self.kept.aways.push(away);
+        Self::read(&self.bytes()).unwrap()
+    }
+
     /// As it is written anew.
     pub(super) fn bytes(&self) -> Bytes {
-        let lines = self.lines.iter().map(|line| line.relayed().bytes().clone());
-        let revocations = self.revocations.iter();
+        let KeptLines {
+            lines,
+            revocations,
+            aways,
+        } = &self.kept;
+        let lines = lines.iter().map(|line| line.relayed().bytes().clone());
+        let revocations = revocations.iter();
         let kept = Lines {
             lines: lines.collect(),
             revocations: revocations
+                .map(|one| one.relayed().bytes().clone())
+                .collect(),
+            aways: aways
+                .iter()
                 .map(|one| one.relayed().bytes().clone())
                 .collect(),
         };
@@ -413,7 +481,7 @@ mod tests {
             .put(9, "later");
         let bytes = Bytes::from(writer.finish().unwrap());
         let kept = Kept::read(&bytes).unwrap();
-        assert_eq!((kept.run, kept.lines.len()), (7, 1));
+        assert_eq!((kept.run, kept.kept.lines.len()), (7, 1));
         assert_eq!(kept.bytes(), bytes);
     }
 

@@ -21,6 +21,8 @@
 //! | 15 | `Revocations` | with `Lines`; and one at once when it is made |
 //! | 16 | `Refused` | lines or revocations of the receiver prove nothing to the sender: by the node that each is about and its digest |
 //! | 17 | `Bundle` | `Lines` of which some have certificates in common |
+//! | 18 | `Aways` | who is away on purpose: with `Lines`, when hashes differ, and one at once when it is made |
+//! | 19 | `AwaysHash` | with `LinesHash`, unless nobody was declared away |
 //!
 //! The first five and `Above`, `Roster` and `RosterHash` in protocol 1 prove nothing about third nodes:
 //! where that protocol is not accepted, what `Above`, `Roster` and `RosterHash` say is passed over. In
@@ -42,10 +44,10 @@ use std::net::SocketAddr;
 const MEMBERS_PER_MESSAGE: usize = 1_000;
 /// The most lines of the roster in one message: at 4.4 kB each (see [`is_sound`]) below a frame.
 const LINES_PER_MESSAGE: usize = 200;
-/// About how many bytes of revocations go in one message.
-const REVOCATION_BYTES_PER_MESSAGE: usize = 256 << 10;
+/// About how many bytes of revocations, or of who is away, go in one message.
+const STATEMENT_BYTES_PER_MESSAGE: usize = 256 << 10;
 /// How many kinds of messages this program knows.
-const KINDS: u8 = 18;
+const KINDS: u8 = 20;
 /// The longest version and tag, in bytes.
 const MAX_WORD_BYTES: usize = 64;
 /// The most tags.
@@ -116,6 +118,11 @@ pub(super) enum Message {
         lines: Vec<Cut>,
         answer: bool,
     },
+    Aways {
+        aways: Vec<Bytes>,
+        answer: bool,
+    },
+    AwaysHash(u64),
 }
 
 impl Message {
@@ -144,6 +151,22 @@ impl Message {
             .collect()
     }
 
+    /// The last one asks for the other's, if an answer is wanted; it is there also where there is nothing
+    /// to tell.
+    pub(super) fn aways(aways: Vec<Bytes>, answer: bool) -> Vec<Self> {
+        let mut parts = parts(aways);
+        if parts.is_empty() && answer {
+            parts.push(Vec::new());
+        }
+        let last = parts.len();
+        let parts = parts.into_iter().enumerate();
+        let messages = parts.map(|(i, aways)| Self::Aways {
+            aways,
+            answer: answer && i + 1 == last,
+        });
+        messages.collect()
+    }
+
     pub(super) fn members(members: &[Member]) -> impl Iterator<Item = Self> {
         members
             .chunks(MEMBERS_PER_MESSAGE)
@@ -168,7 +191,7 @@ impl Message {
 fn parts(all: Vec<Bytes>) -> Vec<Vec<Bytes>> {
     let (mut parts, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
     for one in all {
-        if bytes + one.len() > REVOCATION_BYTES_PER_MESSAGE && !part.is_empty() {
+        if bytes + one.len() > STATEMENT_BYTES_PER_MESSAGE && !part.is_empty() {
             parts.push(std::mem::take(&mut part));
             bytes = 0;
         }
@@ -249,7 +272,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), tag in 0u8..12) {
+        fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), tag in 0..KINDS) {
             let tagged: Vec<u8> = std::iter::once(tag).chain(bytes).collect();
             if let Ok(message) = Message::read(&tagged) {
                 prop_assert_eq!(Message::read(&message.bytes()), Ok(message));

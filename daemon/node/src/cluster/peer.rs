@@ -32,6 +32,10 @@ impl Cluster {
         if self.roster.is_revoked(peer.id) {
             return self.edge.close(conn, CloseReason::Revoked);
         }
+        let now = self.edge.instant();
+        if let Some(reason) = self.connections.breaches.is_cut_off(now, peer.id) {
+            return self.edge.close(conn, reason);
+        }
         if peer.role == Role::Observer && protocol < Protocol::PROVED {
             // In protocol 1 nobody could tell it from a member.
             return self.edge.close(conn, CloseReason::Malformed);
@@ -120,7 +124,9 @@ impl Cluster {
             | Message::Bundle { .. }
             | Message::LinesHash(_)
             | Message::Revocations(_)
-            | Message::Refused(_))
+            | Message::Refused(_)
+            | Message::Aways { .. }
+            | Message::AwaysHash(_))
                 if accepted =>
             {
                 self.hear_of_lines(conn, message);
@@ -145,6 +151,8 @@ impl Cluster {
             | Message::Revocations(_)
             | Message::Refused(_)
             | Message::Bundle { .. }
+            | Message::Aways { .. }
+            | Message::AwaysHash(_)
             | Message::Members(_)
             | Message::Roster { .. }
             | Message::RosterHash(_)
@@ -174,6 +182,13 @@ impl Cluster {
                 self.hear_proofs(conn, revocations.into_iter().map(Brought::Revocation));
             }
             Message::Refused(refused) => self.hear_refused(conn, refused),
+            Message::Aways { aways, answer } => {
+                self.hear_proofs(conn, aways.into_iter().map(Brought::Away));
+                if answer {
+                    self.send_aways(conn, false);
+                }
+            }
+            Message::AwaysHash(hash) => self.compare_aways(conn, hash),
             Message::Hello(_)
             | Message::Above { .. }
             | Message::Taken { .. }
@@ -200,7 +215,27 @@ impl Cluster {
     pub(super) fn malformed(&mut self, conn: ConnId, error: &Malformed) {
         tracing::warn!(conn = conn.0, %error, "a peer breaks the protocol");
         self.edge.stats.malformed += 1;
-        self.close(conn, CloseReason::Malformed);
+        self.breach(conn, CloseReason::Malformed);
+    }
+
+    /// A peer has broken the protocol: it is cut off, for longer each time.
+    pub(super) fn breach(&mut self, conn: ConnId, reason: CloseReason) {
+        let Some(connection) = self.connections.get(conn) else {
+            return self.edge.close(conn, reason);
+        };
+        let peer = connection.peer.clone();
+        let now = self.edge.instant();
+        let pause = self.connections.breaches.note(now, peer.id, reason);
+        tracing::warn!(
+            peer = %peer.name,
+            reason = reason.as_str(),
+            seconds = pause.as_secs(),
+            "a peer that broke the protocol is cut off"
+        );
+        let conns: Vec<ConnId> = self.connections.of(peer.id).map(|(conn, _)| conn).collect();
+        for conn in conns {
+            self.close(conn, reason);
+        }
     }
 
     pub(super) fn close(&mut self, conn: ConnId, reason: CloseReason) {
@@ -229,6 +264,7 @@ impl Cluster {
         let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
         if is_proved {
             self.send_proved(conn, false);
+            self.send_aways(conn, false);
         }
         if self.accept_v1 || !is_proved {
             self.send_roster(conn, false);
@@ -264,6 +300,7 @@ impl Cluster {
     pub(super) fn spread(&mut self) {
         self.is_spreading = false;
         let fresh = self.roster.take_fresh();
+        let aways = Message::aways(self.roster.take_fresh_aways(), false);
         let revocations = self.roster.revocations_of(&fresh);
         let messages = |unsent: &BTreeSet<NodeId>| -> Vec<Bytes> {
             let lines = self
@@ -273,6 +310,7 @@ impl Cluster {
             let messages = Message::revocations(revocations.clone()).into_iter();
             messages
                 .chain(lines)
+                .chain(aways.iter().cloned())
                 .map(|message| message.bytes())
                 .collect()
         };

@@ -26,6 +26,12 @@
 //! So replicas agree: a slot for each node, with two registers that only grow, of which the second
 //! counts only with the very line that it names.
 //!
+//! That a member is away on purpose is another node's statement, too ([`Away`](crdt::roster::Away)). It
+//! names the subject's line in the same way and is over with the next one; it counts only where the subject
+//! does not answer, and until the time that it names. A later one, which may say that the member is away no
+//! longer, takes its place. A member that reads that it is away says its line again, so that the statement
+//! is over everywhere as soon as any node has seen the member.
+//!
 //! What a node is, a member or an observer, stands in its certificate, and so in the chain that its line
 //! carries. An observer's line is as good as a member's; but nobody takes a line of another node from it,
 //! nor its word that another one is forgotten.
@@ -57,6 +63,9 @@
 //! a → b   LinesHash(h)               over both, each second to one peer, chosen at random
 //! b → a   Lines { lines, answer }    b's hash differs: its lines, and
 //! a → b   Lines { lines }            a's lines in return
+//! a → b   AwaysHash(h)               over who is away, beside LinesHash, unless nobody was declared away
+//! b → a   Aways { aways, answer }    b's hash differs: what was said last of each member, and
+//! a → b   Aways { aways }            a's in return; a new one at once
 //! a → b   Goodbye { restart }        a goes: for good, or to be back within 60 s, and not down till then
 //! ```
 //!
@@ -83,17 +92,20 @@
 //! not taken in. 64 KiB a line, about 256 KiB a message. 64 clients that
 //! wait for a change. A run is below 2³¹, a serial below 2⁴⁸. A line without a good proof, or beyond
 //! the bounds, is passed over and counted; of one peer 16 such are judged a second, and then nothing
-//! that it brings. Of one node 10 changes of its line are taken at once, then one a second. 128 lines are
+//! that it brings. Of one node 10 changes of its line are taken at once, then one a second, and as many
+//! statements that others are away, of at most 8 KiB, for at most 366 days. 128 lines are
 //! judged in one step, the rest waits its turn.
 
+mod away;
 mod heard;
 mod said;
 mod shut;
 mod slot;
 
+pub(super) use away::ms;
 pub(super) use shut::Shut;
 
-use super::kept::Lines;
+use super::kept::{Asked, KeptLines, Lines};
 use super::message::Nonce;
 use super::swim::Identity;
 use crate::belief::{Runs, run_beside_proof};
@@ -151,22 +163,24 @@ pub(super) struct Replica {
     /// The hash in protocol 1.
     hash: u64,
     proved_hash: u64,
+    aways_hash: u64,
     runs: Runs,
     revocations: Revocations,
     /// The nodes whose lines others may not have yet.
     fresh: BTreeSet<NodeId>,
+    /// The nodes of which was said that they are away, or no longer are, and others may not know it yet.
+    fresh_aways: BTreeSet<NodeId>,
 }
 
 impl Replica {
     /// With the lines that the disk has kept. They are not judged again: this node has judged them
     /// before.
-    pub(super) fn new(
-        own: Own,
-        proofs: Arc<dyn Proofs>,
-        accept_v1: bool,
-        kept: (Vec<Line>, Vec<Revocation>),
-    ) -> Self {
-        let (kept, revoked) = kept;
+    pub(super) fn new(own: Own, proofs: Arc<dyn Proofs>, accept_v1: bool, kept: KeptLines) -> Self {
+        let KeptLines {
+            lines: kept,
+            revocations: revoked,
+            aways,
+        } = kept;
         let mut slots: BTreeMap<NodeId, Slot> = BTreeMap::new();
         let mut foreign = Vec::new();
         for line in kept {
@@ -194,9 +208,11 @@ impl Replica {
             roster: Roster::default(),
             hash: 0,
             proved_hash: slots.values().map(Slot::digest).fold(0, u64::wrapping_add),
+            aways_hash: 0,
             runs: Runs::default(),
             revocations: Revocations::default(),
             fresh: BTreeSet::new(),
+            fresh_aways: BTreeSet::new(),
             slots,
         };
         for (node, slot) in &replica.slots {
@@ -207,6 +223,11 @@ impl Replica {
         let runs = replica.roster.iter().map(|(node, entry)| (node, entry.run));
         replica.runs = Runs::kept(runs);
         replica.hash = replica.roster.hash();
+        for away in aways {
+            if replica.slots.contains_key(&away.subject()) {
+                replica.put_away(away);
+            }
+        }
         // What the disk was told before a withdrawal may stand beside it.
         let (withdrawals, revocations): (Vec<_>, Vec<_>) =
             revoked.into_iter().partition(Revocation::is_withdrawal);
@@ -214,6 +235,7 @@ impl Replica {
             replica.put_revocation(revocation);
         }
         replica.fresh.clear();
+        replica.fresh_aways.clear();
         replica
     }
 
@@ -291,7 +313,7 @@ impl Replica {
     }
 
     pub(super) fn has_fresh(&self) -> bool {
-        !self.fresh.is_empty()
+        !self.fresh.is_empty() || !self.fresh_aways.is_empty()
     }
 
     /// What a node is, by the certificate with which it has signed its latest line.
@@ -367,24 +389,24 @@ impl Replica {
             .map(|(node, _)| node)
     }
 
-    /// What the disk is to keep, with this node's line in that run and as if those had been forgotten.
-    pub(super) fn kept_lines(
-        &self,
-        run: u64,
-        standing: Standing,
-        (forgotten, revoked): (impl Iterator<Item = NodeId>, &[&Revocation]),
-    ) -> Lines {
+    /// What the disk is to keep, with this node's line in that run and as if that had been done.
+    pub(super) fn kept_lines(&self, run: u64, standing: Standing, asked: &Asked<'_>) -> Lines {
         let mut slots = self.slots.clone();
         if let Some(line) = self.draft(run, standing) {
             let slot = slots.entry(self.own.me).or_default();
             (slot.own, slot.end, slot.told) = (Some(line), None, None);
         }
-        for node in forgotten {
-            if let (Some(end), Some(slot)) = (self.draft_end(node), slots.get_mut(&node)) {
+        for node in &asked.forgotten {
+            if let (Some(end), Some(slot)) = (self.draft_end(*node), slots.get_mut(node)) {
                 slot.end = Some(end);
             }
         }
-        for one in revoked {
+        for away in &asked.aways {
+            if let Some(slot) = slots.get_mut(&away.subject()) {
+                slot.away = Some((*away).clone());
+            }
+        }
+        for one in &asked.revoked {
             slots.remove(&one.subject());
         }
         let mut lines = Vec::new();
@@ -396,12 +418,17 @@ impl Replica {
             lines.extend(told.map(|line| line.relayed().bytes().clone()));
         }
         lines.extend(self.foreign.iter().cloned());
-        let pending = revoked.iter().copied();
+        let pending = asked.revoked.iter().copied();
         let revocations = self.revocations.all().chain(pending);
         let revocations = revocations.map(|one| one.relayed().bytes().clone());
         Lines {
             lines,
             revocations: revocations.collect(),
+            aways: slots
+                .values()
+                .filter_map(|slot| slot.away.as_ref())
+                .map(|away| away.relayed().bytes().clone())
+                .collect(),
         }
     }
 }

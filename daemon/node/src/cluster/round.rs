@@ -155,7 +155,8 @@ impl Cluster {
         self.dial_missing();
         self.measure_links();
         self.look_around();
-        self.changed |= self.viewer.looks_again();
+        let now = self.edge.instant();
+        self.changed |= self.viewer.looks_again() | self.connections.breaches.forgive(now);
         self.notify_suspects();
         self.contradict();
         self.refused.clear();
@@ -207,6 +208,7 @@ impl Cluster {
         if is_proved {
             let hash = Message::LinesHash(self.apart.hash(conn, &self.roster));
             self.edge.send(conn, hash.bytes());
+            self.send_aways_hash(conn);
         }
         if self.accept_v1 || !is_proved {
             let hash = Message::RosterHash(self.roster.hash());

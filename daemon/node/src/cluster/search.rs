@@ -8,7 +8,7 @@ use super::edge::Edge;
 use super::io::Output;
 use super::join::Seeds;
 use super::roster::Replica;
-use crate::time::Instant;
+use crate::time::{Instant, Wall};
 use names::NodeId;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -150,7 +150,7 @@ impl Searcher {
         };
         let sought: Vec<Sought> = seeds.unreached().collect();
         let search = Search {
-            members: self.silent_members(roster, me),
+            members: self.silent_members(roster, (me, edge.now.wall)),
             is_long: edge.instant().since(started) >= GRACE,
             is_first: !self.knew_others && !self.has_met && seeds.is_every_one(&sought),
             seeds: sought,
@@ -163,11 +163,13 @@ impl Searcher {
         }
     }
 
-    fn silent_members(&self, roster: &Replica, me: NodeId) -> Vec<Sought> {
+    fn silent_members(&self, roster: &Replica, (me, now): (NodeId, Wall)) -> Vec<Sought> {
         if self.has_met {
             return Vec::new();
         }
-        let members = roster.roster().members().filter(|(node, _)| *node != me);
+        let members = roster.roster().members();
+        let members = members.filter(|(node, _)| *node != me);
+        let members = members.filter(|(node, _)| roster.away_by(*node, now).is_none());
         let silent = members.map(|(node, entry)| {
             let name = format!("{} at {}", entry.profile.name, entry.profile.address);
             Outcome::of(self.outcomes.get(&node), name)

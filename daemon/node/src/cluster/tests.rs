@@ -2,6 +2,8 @@
 
 mod apart;
 mod arbitrary;
+mod away;
+mod breaching;
 mod dialling;
 mod generations;
 mod greeting;

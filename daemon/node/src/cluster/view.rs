@@ -1,5 +1,6 @@
 //! The cluster as this node sees it, and what is told when that changes.
 
+use super::away::AwayView;
 use super::connections::Connections;
 use super::edge::Edge;
 use super::event::{Event, EventKind, MemberChange};
@@ -25,6 +26,8 @@ pub(super) struct Sources<'a> {
     pub(super) absences: &'a Absences,
     /// Nobody says anything: whatever SWIM still believes, nobody is reachable.
     pub(super) isolated: bool,
+    /// Until when members are away is a date.
+    pub(super) now: Wall,
 }
 
 impl Sources<'_> {
@@ -52,6 +55,11 @@ impl Sources<'_> {
         match self.swim.seen(node).map(|seen| seen.state) {
             Some(State::Alive) if !self.isolated => MemberState::Alive,
             Some(State::Suspect) if !self.isolated => MemberState::Suspect,
+            Some(State::Alive | State::Suspect | State::Down) | None
+                if self.roster.away_by(node, self.now).is_some() =>
+            {
+                MemberState::Away
+            }
             Some(State::Alive | State::Suspect | State::Down) | None
                 if self.absences.expects(node, entry.run) =>
             {
@@ -99,6 +107,11 @@ impl Viewer {
     /// The state that was last told; `None` for a node that is not listed.
     pub(super) fn state(&self, node: NodeId) -> Option<MemberState> {
         self.lines.get(&node).map(|line| line.state)
+    }
+
+    /// What was shown last.
+    pub(super) fn shown(&self) -> Option<&RosterView> {
+        self.shown.as_deref()
     }
 
     /// Looks again: tells what changed since, and shows the new view if there is one.
@@ -159,6 +172,7 @@ impl Viewer {
             .and_then(|conn| sources.connections.get(conn))
             .map(|connection| connection.protocol);
         let indirect = self.note_link(edge, sources, (node, state));
+        let away = sources.roster.away_by(node, sources.now);
         MemberView {
             id: node,
             role: sources.roster.role(node),
@@ -168,12 +182,17 @@ impl Viewer {
             since,
             last_round_trip: match state {
                 MemberState::Suspect | MemberState::Down => sources.round_trip(node),
-                MemberState::Alive | MemberState::Restarting | MemberState::Left => None,
+                MemberState::Alive
+                | MemberState::Restarting
+                | MemberState::Away
+                | MemberState::Left => None,
             },
             is_metered: sources.roster.is_metered(node),
             conn,
             protocol,
             indirect,
+            breach: sources.connections.breaches.last(node),
+            away: away.filter(|_| state == MemberState::Away),
         }
     }
 
@@ -213,9 +232,11 @@ impl Viewer {
         }
     }
 
-    /// Whether members are alive that are not connected, which takes another look.
+    /// Whether members are alive that are not connected, or are away until a time, which takes another
+    /// look.
     pub(super) fn looks_again(&self) -> bool {
-        self.unlinks.is_any()
+        let is_away = |line: &Line| line.state == MemberState::Away;
+        self.unlinks.is_any() || self.lines.values().any(is_away)
     }
 
     /// Notes a node's state; gives since when it is in it.
@@ -264,7 +285,11 @@ impl Viewer {
             );
             return known.since;
         }
-        if !expected || state == MemberState::Left {
+        if known.state == MemberState::Away {
+            let why = why_back(sources, node, state);
+            put_event(edge, MemberChange::Back, (node, &line), why);
+        }
+        if !expected || matches!(state, MemberState::Left | MemberState::Away) {
             let (kind, detail) = describe(edge, sources, node, &known, state);
             put_event(edge, kind, (node, &line), detail);
         }
@@ -320,6 +345,7 @@ fn count(edge: &mut Edge, view: &RosterView) {
     let others = || view.expected().filter(|member| member.id != view.me);
     edge.stats.observers = observers.filter(is_observing).count() as u64;
     edge.stats.expected = others().count() as u64 + 1;
+    edge.stats.away = view.away().count() as u64;
     edge.stats.reachable = others()
         .filter(|member| member.state.is_reachable())
         .count() as u64;
@@ -357,6 +383,11 @@ fn describe(
             MemberChange::Restarting,
             "said that it will be back".to_owned(),
         ),
+        MemberState::Away => {
+            let away = sources.roster.away_by(node, sources.now);
+            let detail = away.map(|away| in_words(sources, &away));
+            (MemberChange::Away, detail.unwrap_or_default())
+        }
         MemberState::Left => (MemberChange::Left, String::new()),
     }
 }
@@ -364,6 +395,36 @@ fn describe(
 fn unanswered(round_trip: Option<Duration>) -> String {
     let trip = round_trip.map(|far| format!("; its round trip is {} ms", far.as_millis()));
     format!("a probe was not answered{}", trip.unwrap_or_default())
+}
+
+/// Why a member is away, and who says so.
+fn in_words(sources: &Sources<'_>, away: &AwayView) -> String {
+    let why = if away.why.is_empty() {
+        "no reason given"
+    } else {
+        &away.why
+    };
+    format!("{why}; declared by {}", sayer(sources, away))
+}
+
+/// Who has declared it: the user is a claim of the node.
+fn sayer(sources: &Sources<'_>, away: &AwayView) -> String {
+    let line = sources.roster.roster().get(away.sayer);
+    let node = line.map(|line| line.profile.name.to_string());
+    let node = node.unwrap_or_else(|| away.sayer.to_string());
+    match away.by.strip_suffix(&node) {
+        Some(user) if user.ends_with('@') => away.by.clone(),
+        Some(_) | None => format!("{} on {node}", away.by),
+    }
+}
+
+fn why_back(sources: &Sources<'_>, node: NodeId, state: MemberState) -> String {
+    match sources.roster.away(node) {
+        _ if state.is_reachable() => "it was seen".to_owned(),
+        Some(away) if away.until.is_some() => "its time is over".to_owned(),
+        Some(back) => format!("declared by {}", sayer(sources, &back)),
+        None => "it has said something since".to_owned(),
+    }
 }
 
 fn no_answer(silence: Duration) -> String {

@@ -1,10 +1,13 @@
 //! What clients can ask of the lists machine, each question with the kind of its answer.
 
-use super::io::{Command, Disputed, Edited, Lagging as ListLagging, Precondition, Replicas, Reply};
+use super::io::{
+    Command, Disputed, Edited, Lagging as ListLagging, Precondition, Recorded, Replicas, Reply,
+};
 use super::replication::{Contradiction, Fork};
 use crate::machine::asks;
 use crdt::entry::{self, Entry};
-use names::{ChangeHash, ListName};
+use crdt::list::{Moment, Way};
+use names::{ChangeHash, EntryId, ListName};
 use std::time::Duration;
 
 /// Change a list: one change of its document.
@@ -51,6 +54,32 @@ pub struct Disputes {
     pub timeout: Duration,
 }
 
+/// The changes of a list, the newest first, as it is on the disk.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// Which list.
+    pub list: ListName,
+    /// Only those that wrote to this entry.
+    pub entry: Option<EntryId>,
+    /// Only those that stand before this one.
+    pub before: Option<Moment>,
+    /// At most so many.
+    pub most: usize,
+    /// How long to wait for the list to load.
+    pub timeout: Duration,
+}
+
+/// The change that the caller undoes next, or makes anew next, of those that were made on this node.
+#[derive(Clone, Debug)]
+pub struct LastOf {
+    /// Which list.
+    pub list: ListName,
+    /// What for.
+    pub way: Way,
+    /// How long to wait for the list to load.
+    pub timeout: Duration,
+}
+
 /// Which lists have differed from a connected peer's while one side stood still: a bounded number
 /// for each peer, in no order.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +108,8 @@ asks!(Command => Reply {
     Depart: Command::Depart => u64: Reply::Unconfirmed(lists) => lists,
     EntriesAt: Command::EntriesAt => Vec<Entry>: Reply::Entries(entries) => entries,
     Disputes: Command::Disputes => Vec<Disputed>: Reply::Disputes(entries) => entries,
+    History: Command::History => Vec<Recorded>: Reply::History(changes) => changes,
+    LastOf: Command::LastOf => Option<ChangeHash>: Reply::LastOf(change) => change,
     Rebuild: Command::Rebuild => u64: Reply::Rebuilt(lists) => lists,
     Forks: Command::Forks => Vec<Fork>: Reply::Forks(forks) => forks,
     Contradictions: Command::Contradictions => Vec<Contradiction>: Reply::Contradictions(all) => all,

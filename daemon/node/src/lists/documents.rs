@@ -281,11 +281,23 @@ impl Documents {
     }
 
     /// Somebody tells of a salt.
-    pub(super) fn learn_salt(&mut self, edge: &mut Edge, bytes: Bytes) -> Result<(), Unproved> {
-        if let Learned::New(salt, dropped) = self.owners.learn(bytes)? {
-            self.commits.keep(edge, vec![*salt], dropped);
-        }
-        Ok(())
+    /// Gives the lists for which changes wait that may be taken now. Who tells may do so of a new salt
+    /// of a node only if `may_tell` says so.
+    pub(super) fn learn_salt(
+        &mut self,
+        edge: &mut Edge,
+        bytes: Bytes,
+        may_tell: &mut dyn FnMut(NodeId) -> bool,
+    ) -> Result<Vec<ListId>, Unproved> {
+        let Learned::New(salt) = self.owners.learn(bytes, may_tell)? else {
+            return Ok(Vec::new());
+        };
+        let lists = self.incoming.waiting_for_salt(salt.hint());
+        self.commits.keep(edge, *salt);
+        lists
+            .iter()
+            .for_each(|list| self.incoming.retry_orphans(*list));
+        Ok(lists)
     }
 
     /// Whether what is told of a fork in that list is proved, if it needs a proof.
@@ -300,7 +312,18 @@ impl Documents {
 
     /// Drops the changes of a list that have lacked others for too long.
     pub(super) fn drop_orphans(&mut self, edge: &mut Edge, list: ListId) {
-        edge.stats.dropped += self.incoming.drop_orphans(list);
+        let mut unsigned = BTreeMap::new();
+        for (change, from) in self.incoming.drop_orphans(list) {
+            edge.stats.dropped += 1;
+            if !self.owners.vouch(list, change.id()) {
+                edge.stats.changes_unsigned += 1;
+                *unsigned.entry(from).or_insert(0_u64) += 1;
+            }
+        }
+        for (peer, changes) in unsigned {
+            tracing::warn!(%peer, %list, changes,
+                "a peer sent changes by authors for whom no node has signed: they were not taken");
+        }
     }
 
     /// Answers a request whose deadline has passed. False if it does not wait here.
@@ -360,8 +383,8 @@ impl Documents {
     /// has left the list. A salt has so many of them; then another one is drawn.
     fn next_actor(&mut self, list: ListId) -> Actor {
         let renewed = self.renewed.get(&list).copied().unwrap_or_default();
-        if let Some(next) = renewed.checked_add(1) {
-            return self.owners.actor(list, next);
+        if renewed < Actor::LAST_OF_SALT {
+            return self.owners.actor(list, renewed + 1);
         }
         let salt = self.edits.draw_salt();
         self.take_salt(salt);

@@ -62,6 +62,6 @@ impl Edge {
     }
 
     pub(super) fn close(&mut self, conn: ConnId, reason: CloseReason) {
-        self.put(Output::Close { conn, reason });
+        self.put(Output::Breach { conn, reason });
     }
 }

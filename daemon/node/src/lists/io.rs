@@ -14,10 +14,11 @@ use crate::proof::Proofs;
 use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, Protocol, RequestId, WriteError, WriteId};
 use bytes::Bytes;
-use crdt::entry::{Author, Entry};
-use crdt::list::Dispute;
+use crdt::entry::{Author, Entry, Field};
+use crdt::list::{Account, Dispute, Undone};
 use crdt::vector::Sums;
-use names::{ChangeHash, EntryId, ListId, ListName, NodeId, NodeName, Role, Shard};
+use names::{Actor, ChangeHash, EntryId, ListId, ListName, NodeId, NodeName, Role, Shard};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct Settings {
     pub known: Vec<(ListId, Sums)>,
     /// Whether connections may speak protocol 1, in which lists are compared by numbers only.
     pub compares_numbers: bool,
+    /// Whether changes by actors are taken for which no node has signed.
+    pub takes_unsigned: bool,
     /// Those of them that are quarantined.
     pub quarantined: Vec<ListId>,
     /// Those of them whose rows are to be made anew.
@@ -129,6 +132,10 @@ pub enum Command {
     EntriesAt(ask::EntriesAt),
     /// Show what was written apart in a list.
     Disputes(ask::Disputes),
+    /// Tell the changes of a list.
+    History(ask::History),
+    /// Tell the last change that somebody has made here.
+    LastOf(ask::LastOf),
     /// Tell which lists lag.
     Lagging(ask::Lagging),
     /// Tell which lists are forked.
@@ -171,8 +178,8 @@ pub enum Output {
         /// Its bytes, at most 1 MiB.
         bytes: Bytes,
     },
-    /// Close a connection whose peer breaks the protocol.
-    Close {
+    /// A peer breaks the protocol: the cluster machine is to cut it off.
+    Breach {
         /// The connection.
         conn: ConnId,
         /// What the peer is told.
@@ -219,6 +226,17 @@ pub struct Disputed {
     pub entry: Entry,
     /// The fields, with all values of each.
     pub disputes: Vec<Dispute>,
+    /// Whose the actors of the values are, as far as that is known.
+    pub owners: BTreeMap<Actor, NodeId>,
+}
+
+/// A change of a list, with the node that has made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// What it did.
+    pub account: Account,
+    /// Whose its actor is, if that is known.
+    pub owner: Option<NodeId>,
 }
 
 /// The answer to a command that was carried out.
@@ -233,6 +251,10 @@ pub enum Reply {
     Entries(Vec<Entry>),
     /// To `Disputes`.
     Disputes(Vec<Disputed>),
+    /// To `History`.
+    History(Vec<Recorded>),
+    /// To `LastOf`.
+    LastOf(Option<ChangeHash>),
     /// To `Lagging`: a bounded number for each peer, in no order.
     Lagging(Vec<Lagging>),
     /// To `Forks`: a bounded number, in no order.
@@ -250,6 +272,8 @@ pub struct Edited {
     pub change: Option<ChangeHash>,
     /// The entries that the edit added or changed, in its order; empty for deletions.
     pub entries: Vec<Arc<Entry>>,
+    /// What became of undoing a change, if that was the edit.
+    pub undone: Option<Box<Undone>>,
     /// Which nodes have it, if the client asked to wait for replicas.
     pub replicas: Option<Confirmations>,
 }
@@ -291,6 +315,17 @@ pub enum Refusal {
     /// `before` or `after` names an entry that is not there.
     #[error("there is no entry {0} to be placed next to")]
     NoPlace(EntryId),
+    /// The field has one value in that entry.
+    #[error("{} of {id} has one value: it is settled", .field.as_str())]
+    Settled {
+        /// Which entry.
+        id: EntryId,
+        /// Which field.
+        field: Field,
+    },
+    /// The change undid none, so that there is nothing to be made anew.
+    #[error("the change {0} undid nothing")]
+    NoUndo(ChangeHash),
     /// The history has no such change.
     #[error("the list has no change {0}")]
     NoChange(ChangeHash),

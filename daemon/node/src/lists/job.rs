@@ -2,10 +2,12 @@
 //! document.
 
 mod leaving;
+mod looking;
 
 pub use leaving::{Judged, Without};
+pub use looking::{Look, Seen};
 
-use super::io::{Disputed, ListRow};
+use super::io::ListRow;
 use super::own::Own;
 use crate::wire::RequestId;
 use bytes::Bytes;
@@ -15,6 +17,7 @@ use crdt::list::{
 };
 use crdt::vector::{Range, Tip, VersionVector};
 use leaving::{leave_out, rulings};
+use looking::see;
 use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -124,24 +127,6 @@ pub enum Done {
         /// `None` if the list has no such change.
         found: Result<Option<Seen>, JobError>,
     },
-}
-
-/// What is looked for in a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    /// Its entries as of this change.
-    EntriesAt(ChangeHash),
-    /// Its entries with fields that were written apart.
-    Disputes,
-}
-
-/// What was seen, in the order of [`Look`]'s variants.
-#[derive(Debug)]
-pub enum Seen {
-    /// In the order of the list.
-    Entries(Vec<Entry>),
-    /// In the order of their ids.
-    Disputes(Vec<Disputed>),
 }
 
 /// A document made from the store's rows.
@@ -291,29 +276,12 @@ impl Job {
             } => {
                 // The zero actor writes nothing: this document is only read.
                 let loaded = load(list, &name, Actor([0; 16]), source);
+                let seen = loaded.and_then(|loaded| see(list, &loaded.document, look, source));
                 Done::Looked {
                     request,
-                    found: loaded.map(|loaded| see(&loaded.document, look)),
+                    found: seen,
                 }
             }
-        }
-    }
-}
-
-fn see(document: &Document, look: Look) -> Option<Seen> {
-    match look {
-        Look::EntriesAt(change) => document.entries_at(change).map(Seen::Entries),
-        Look::Disputes => {
-            let entries = document.entries().into_iter();
-            let disputed = entries.filter(|entry| !entry.conflicts.is_empty());
-            let mut all: Vec<Disputed> = disputed
-                .map(|entry| Disputed {
-                    disputes: document.disputes(entry.id),
-                    entry,
-                })
-                .collect();
-            all.sort_unstable_by_key(|one| one.entry.id);
-            Some(Seen::Disputes(all))
         }
     }
 }

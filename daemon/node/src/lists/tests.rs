@@ -68,6 +68,7 @@ impl Bench {
             resident_bytes,
             known,
             compares_numbers: false,
+            takes_unsigned: true,
             quarantined: Vec::new(),
             remake: Vec::new(),
         });

@@ -3,7 +3,8 @@
 use crate::http::Api;
 use crate::http::connections::who::Caller;
 use crate::http::json::Json;
-use crate::http::lists::entries::{expect_entry, gone, read_entry, respond_entry};
+use crate::http::lists::claims::Signers;
+use crate::http::lists::entries::{expect_entry, gone, respond_entry};
 use crate::http::lists::shown::{entry_patch, parse_id};
 use crate::http::lists::write::{EditAnswers, IfMatchHeader, Options, etag, in_time};
 use crate::http::operations::openapi::Problems;
@@ -20,11 +21,11 @@ use api::time::Millis;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use crdt::entry::{Author, Edit, Entry, Field};
-use crdt::list::Dispute;
+use crdt::entry::{Author, Decision, Edit, Field};
+use crdt::list::{Dispute, Disputed as Value};
 use names::{EntryId, ListId};
+use node::lists::Disputed;
 use node::lists::ask::{self, Disputes};
-use node::lists::{Disputed, Precondition};
 use store::ReadError;
 
 /// The entries of a list with fields that were written apart, with all values of these. The first value
@@ -51,33 +52,40 @@ pub(crate) async fn list(
     let (id, by) = (ListId::of(&list), Author(String::new()));
     let question = Disputes { list, timeout };
     let disputed = in_time(timeout, api.service().ask_owner(id, by, question)).await?;
+    let signers = Signers::of(&api);
     let mut writer = PageWriter::new(&page);
     for one in disputed {
         if after.is_some_and(|after| one.entry.id <= after) {
             continue;
         }
         let key = one.entry.id.to_string();
-        if writer.push(&conflicts(one), || key.into_bytes())? == Room::Full {
+        if writer.push(&conflicts(one, &signers), || key.into_bytes())? == Room::Full {
             break;
         }
     }
     Ok(writer.respond())
 }
 
-fn conflicts(Disputed { entry, disputes }: Disputed) -> EntryConflicts {
+fn conflicts(disputed: Disputed, signers: &Signers) -> EntryConflicts {
+    let Disputed {
+        entry,
+        disputes,
+        owners,
+    } = disputed;
+    let by = |value: &Value| signers.by(&value.by, owners.get(&value.actor).copied());
     EntryConflicts {
         id: entry.id.to_string(),
         etag: etag(entry.tag).to_str().unwrap_or_default().to_owned(),
         title: entry.title,
-        fields: disputes.into_iter().map(field).collect(),
+        fields: disputes.into_iter().map(|one| field(one, by)).collect(),
     }
 }
 
-fn field(dispute: Dispute) -> FieldConflict {
+fn field(dispute: Dispute, by: impl Fn(&Value) -> String) -> FieldConflict {
     let field = dispute.field;
     let values = dispute.values.into_iter().map(|value| FieldValue {
+        by: by(&value),
         value: shown(field, value.text),
-        by: value.by.0,
         at: Millis(value.at),
     });
     FieldConflict {
@@ -125,18 +133,9 @@ pub(crate) async fn resolve(
     let id = parse_id("entry", &body.entry)?;
     let list_id = ListId::of(&list);
     let expect = expect_entry(&api, list_id, id, if_match).await?;
-    let entry = read_entry(&api, list_id, id).await?;
-    let is_open = |field: &Field| EntryField::from(field.as_str()) == body.field;
-    if !entry.conflicts.iter().any(is_open) {
-        return Err(Problem::new(
-            Kind::Settled,
-            format!("{} has one value: it is settled", body.field.as_str()),
-        ));
-    }
-    // What was read is what is decided about: a tag that came since would be taken off.
-    let expect = expect.or(Some(Precondition::Entry(entry.tag)));
-    let edit = decision(&entry, body.field, body.value)?;
-    let deletes = matches!(edit, Edit::Delete(_));
+    let decision = decision(&body.field, body.value)?;
+    let deletes = decision == Decision::Delete;
+    let edit = Edit::Resolve(id, decision);
     let written = api
         .write(&caller, list, edit, expect, options)
         .await
@@ -149,78 +148,83 @@ pub(crate) async fn resolve(
 }
 
 /// What writes that value.
-fn decision(entry: &Entry, field: EntryField, value: String) -> Result<Edit, Problem> {
-    match (&field, value.as_str()) {
-        (EntryField::Deleted, "deleted") => Ok(Edit::Delete(entry.id)),
-        (EntryField::Deleted, "edited") => Ok(Edit::Keep(entry.id)),
-        _ => {
-            let patch = entry_patch(patch(entry, &field, value)?)?;
-            Ok(Edit::Patch(entry.id, patch))
-        }
-    }
-}
-
-fn patch(entry: &Entry, field: &EntryField, value: String) -> Result<EntryPatch, Problem> {
+fn decision(field: &EntryField, value: String) -> Result<Decision, Problem> {
     let wrong = |right: &str| {
         let field = field.as_str();
         let detail = format!("\"value\" of {field} is {value:?}; {right} is right");
         Err(Problem::invalid(detail))
     };
-    let given = Some(value.clone()).filter(|value| !value.is_empty());
-    let mut patch = EntryPatch::default();
-    match field {
-        EntryField::Title => patch.title = Some(Some(value)),
-        EntryField::Notes => patch.notes = Some(Some(value)),
-        EntryField::Due => patch.due = Some(given),
-        EntryField::Assignee => patch.assignee = Some(given),
-        EntryField::Priority => {
-            patch.priority = Some(given.map(|word| EntryPriority::from(word.as_str())));
-        }
-        EntryField::Estimate => match given.map(|text| text.parse()).transpose() {
-            Ok(minutes) => patch.estimate = Some(minutes),
-            Err(_) => return wrong("a number of minutes, or nothing,"),
+    match (field, value.as_str()) {
+        (EntryField::Deleted, "deleted") => Ok(Decision::Delete),
+        (EntryField::Deleted, "edited") => Ok(Decision::Keep),
+        (EntryField::Deleted, _) => wrong("deleted or edited"),
+        (EntryField::Order, "first") => Ok(Decision::First),
+        (EntryField::Tags, tag) => match (tag.strip_prefix('+'), tag.strip_prefix('-')) {
+            (Some(tag), _) => Ok(decided(tag, true)),
+            (None, Some(tag)) => Ok(decided(tag, false)),
+            (None, None) => wrong("+TAG or -TAG"),
         },
-        EntryField::Done if ["done", "open"].contains(&value.as_str()) => {
-            patch.done = Some(Some(value == "done"));
+        (EntryField::Done, word) if !["done", "open"].contains(&word) => wrong("done or open"),
+        _ => {
+            let known = Field::TABLE
+                .iter()
+                .find(|known| known.as_str() == field.as_str());
+            let Some(known) = known else {
+                return Err(Problem::invalid("\"field\" is none of an entry's"));
+            };
+            let Some(patch) = patch(*known, &value) else {
+                let is_place = *known == Field::Order;
+                return wrong(if is_place {
+                    "first, after ID or before ID"
+                } else {
+                    "a number of minutes, or nothing,"
+                });
+            };
+            Ok(Decision::Field(*known, entry_patch(patch)?))
         }
-        EntryField::Tags => match tags(entry, &value) {
-            Some(tags) => patch.tags = Some(Some(tags)),
-            None => return wrong("+TAG or -TAG"),
-        },
-        EntryField::Done => return wrong("done or open"),
-        EntryField::Deleted => return wrong("deleted or edited"),
-        EntryField::Order => {
-            let detail = "the order is settled by a move: PATCH the entry";
-            return Err(Problem::invalid(detail));
-        }
-        EntryField::Other(_) => return Err(Problem::invalid("\"field\" is none of an entry's")),
     }
-    Ok(patch)
 }
 
-/// An entry's tags, with or without the one in question.
-fn tags(entry: &Entry, decided: &str) -> Option<Vec<String>> {
-    let (tag, stays) = match decided.strip_prefix('+') {
-        Some(tag) => (tag, true),
-        None => (decided.strip_prefix('-')?, false),
-    };
-    let others = entry.tags.iter().filter(|other| *other != tag).cloned();
-    Some(others.chain(stays.then(|| tag.to_owned())).collect())
+fn decided(tag: &str, stays: bool) -> Decision {
+    let tag = tag.to_owned();
+    Decision::Tag { tag, stays }
+}
+
+/// What sets a field of the table to a value that is written as the values of a conflict are; `None` if
+/// it is not.
+fn patch(field: Field, value: &str) -> Option<EntryPatch> {
+    let given = Some(value.to_owned()).filter(|value| !value.is_empty());
+    let mut patch = EntryPatch::default();
+    match field {
+        Field::Title => patch.title = Some(Some(value.to_owned())),
+        Field::Notes => patch.notes = Some(Some(value.to_owned())),
+        Field::Due => patch.due = Some(given),
+        Field::Assignee => patch.assignee = Some(given),
+        Field::Priority => {
+            patch.priority = Some(given.map(|word| EntryPriority::from(word.as_str())));
+        }
+        Field::Estimate => {
+            patch.estimate = Some(given.map(|text| text.parse()).transpose().ok()?);
+        }
+        Field::Done => patch.done = Some(Some(value == "done")),
+        Field::Order => match value.split_once(' ')? {
+            ("after", id) => patch.after = Some(id.to_owned()),
+            ("before", id) => patch.before = Some(id.to_owned()),
+            _ => return None,
+        },
+        Field::Deleted | Field::Tags => return None,
+    }
+    Some(patch)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn decided(field: EntryField, value: &str) -> Result<Edit, Problem> {
-        let mut entry = Entry::new(EntryId(7));
-        entry.tags = vec!["home".to_owned(), "shop".to_owned()];
-        decision(&entry, field, value.to_owned())
-    }
+    use crdt::entry::Place;
 
     fn patch(field: EntryField, value: &str) -> crdt::entry::EntryPatch {
-        match decided(field, value) {
-            Ok(Edit::Patch(EntryId(7), patch)) => patch,
+        match decision(&field, value.to_owned()) {
+            Ok(Decision::Field(_, patch)) => patch,
             other => panic!("{other:?}"),
         }
     }
@@ -235,19 +239,16 @@ mod tests {
         assert_eq!(patch(EntryField::Assignee, "").assignee, Some(None));
         assert_eq!(patch(EntryField::Estimate, "90").estimate, Some(Some(90)));
         assert_eq!(patch(EntryField::Done, "open").done, Some(false));
-        let tags = |value| patch(EntryField::Tags, value).tags.unwrap();
-        assert_eq!(tags("-home"), ["shop"]);
-        assert_eq!(tags("+home"), ["shop", "home"]);
         assert!(patch(EntryField::Due, "2026-03-01").due.flatten().is_some());
         assert!(patch(EntryField::Priority, "").priority == Some(None));
-        assert!(matches!(
-            decided(EntryField::Deleted, "edited"),
-            Ok(Edit::Keep(_))
-        ));
-        assert!(matches!(
-            decided(EntryField::Deleted, "deleted"),
-            Ok(Edit::Delete(_))
-        ));
+        let beside = patch(EntryField::Order, "after 00000000000000000000000007");
+        assert_eq!(beside.place, Some(Place::After(EntryId(7))));
+        let decision = |field, value: &str| decision(&field, value.to_owned()).unwrap();
+        assert_eq!(decision(EntryField::Order, "first"), Decision::First);
+        assert_eq!(decision(EntryField::Tags, "-home"), decided("home", false));
+        assert_eq!(decision(EntryField::Tags, "+home"), decided("home", true));
+        assert_eq!(decision(EntryField::Deleted, "edited"), Decision::Keep);
+        assert_eq!(decision(EntryField::Deleted, "deleted"), Decision::Delete);
     }
 
     #[test]
@@ -261,9 +262,10 @@ mod tests {
             (EntryField::Deleted, ""),
             (EntryField::Tags, "home"),
             (EntryField::Order, "a"),
+            (EntryField::Order, "after milk"),
             (EntryField::Other("colour".to_owned()), "red"),
         ] {
-            let refused = decided(field.clone(), value).map(|_| ()).unwrap_err();
+            let refused = decision(&field, value.to_owned()).map(|_| ()).unwrap_err();
             assert_eq!(refused.status(), 422, "{field:?} {value:?}");
         }
     }

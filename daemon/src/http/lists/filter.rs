@@ -4,7 +4,7 @@ use crate::http::problem::Problem;
 use crate::http::query::Group;
 use crate::http::time::parse_date;
 use api::lists::{EntriesQuery, EntryStateFilter};
-use crdt::entry::{Due, Entry};
+use crdt::entry::{Due, Entry, Priority};
 use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -17,6 +17,7 @@ pub(crate) struct Filter {
     due: DueFilter,
     tags: Vec<String>,
     assignee: Option<String>,
+    priority: Option<Option<Priority>>,
     /// In minutes; entries without an estimate pass only where there is no bound.
     estimate: (Option<i64>, Option<i64>),
     /// In lower case.
@@ -62,12 +63,24 @@ impl Group for Filter {
             due: DueFilter::of(&written)?,
             tags: written.tag.unwrap_or_default(),
             assignee: written.assignee,
+            priority: written.priority.map(|text| level(&text)).transpose()?,
             estimate: (
                 written.estimate_min.map(i64::from),
                 written.estimate_max.map(i64::from),
             ),
             text: written.text.map(|text| text.to_lowercase()),
         })
+    }
+}
+
+/// A priority, or none.
+fn level(text: &str) -> Result<Option<Priority>, Problem> {
+    let mut all = Priority::ALL.into_iter();
+    match all.find(|level| level.as_str() == text) {
+        None if text != "none" => Err(Problem::invalid(format!(
+            "\"priority\" is {text:?}; it must be high, medium, low or none"
+        ))),
+        found => Ok(found),
     }
 }
 
@@ -89,6 +102,7 @@ impl Filter {
                 .assignee
                 .as_ref()
                 .is_none_or(|wanted| entry.assignee.as_ref() == Some(wanted))
+            && self.priority.is_none_or(|wanted| entry.priority == wanted)
             && self.admits_estimate(entry.estimate)
             && self.text.as_ref().is_none_or(|text| has_text(entry, text))
     }

@@ -8,9 +8,10 @@
 use crate::http::Api;
 use crate::http::connections::who::{Caller, Owner};
 use crate::http::problem::{Kind, Problem};
-use crdt::entry::Edit;
+use crdt::entry::{Edit, Entry};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// In which time a full bucket empties.
@@ -79,6 +80,14 @@ impl Quotas {
         Ok(())
     }
 
+    /// Counts what a user has written, which was not known before.
+    fn add(&self, who: Owner, bytes: u64, limit: u64, now: Instant) {
+        let mut buckets = self.0.lock();
+        let bucket = buckets.entry(who).or_insert(Bucket { bytes: 0, at: now });
+        *bucket = bucket.leaked(limit, now);
+        bucket.bytes = bucket.bytes.saturating_add(bytes);
+    }
+
     /// What was counted was not written.
     fn give_back(&self, who: Owner, bytes: u64) {
         if let Some(bucket) = self.0.lock().get_mut(&who) {
@@ -109,6 +118,19 @@ impl Api {
             taken.map_err(|exceeded| exceeded.problem(limit))?;
         }
         Ok(Counted { who, bytes })
+    }
+
+    /// Counts what undoing has written again: at most these entries.
+    pub(crate) fn count_restored(&self, caller: &Caller, entries: &[Arc<Entry>]) {
+        let texts = entries
+            .iter()
+            .map(|entry| entry.title.len() + entry.notes.len());
+        let bytes = u64::try_from(texts.sum::<usize>()).unwrap_or(u64::MAX);
+        let who = caller.owner();
+        if who != Owner::User(0) {
+            let limit = self.policy().written_per_user;
+            self.quotas().add(who, bytes, limit, Instant::now());
+        }
     }
 
     /// What was counted was not written, if the problem says so.

@@ -9,12 +9,15 @@ use crate::http::problem::{Kind, Problem, refuses};
 use crate::http::query::Group;
 use crate::http::time::Timeout;
 use crate::machines::AskError;
-use api::lists::{AddedEntryOrEntries, DeleteResult, ReplicaConfirmations, TodoEntry, WriteQuery};
+use api::lists::{
+    AddedEntryOrEntries, DeleteResult, ReplicaConfirmations, TodoEntry, UndoResult, WriteQuery,
+};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use crdt::entry::{Edit, Entry};
+use crdt::list::Undone;
 use names::{ChangeHash, ListId, ListName};
 use node::lists::{Confirmations, Edited, Precondition, Refusal, Replicas, ask};
 use serde::Serialize;
@@ -42,6 +45,13 @@ impl Default for Options {
             replicas: None,
             timeout: Timeout::default().0,
         }
+    }
+}
+
+impl Options {
+    /// How long to wait.
+    pub(crate) fn timeout(self) -> Duration {
+        self.timeout
     }
 }
 
@@ -169,6 +179,8 @@ pub(crate) struct Written {
     pub(crate) change: Option<ChangeHash>,
     /// The entries that it added or changed.
     pub(crate) entries: Vec<Arc<Entry>>,
+    /// What became of undoing a change, if that was asked for.
+    pub(crate) undone: Option<Box<Undone>>,
     replicas: Option<Confirmations>,
 }
 
@@ -204,6 +216,7 @@ impl Api {
         let Edited {
             change,
             entries,
+            undone,
             replicas,
         } = in_time(timeout, asked)
             .await
@@ -211,6 +224,7 @@ impl Api {
         Ok(Written {
             change,
             entries,
+            undone,
             replicas,
         })
     }
@@ -321,6 +335,21 @@ pub(crate) enum DeleteAnswers {
     /// Deleted and durable here, but the deadline passed before enough replicas confirmed.
     #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
     Waiting(DeleteResult),
+}
+
+/// The answers to undoing.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "describes answers whose status and headers differ"
+)]
+pub(crate) enum UndoAnswers {
+    /// Undone as far as it was not changed since.
+    #[response(status = 200, headers(("Muster-Change" = String, description = "The hash of the new change")))]
+    Undone(UndoResult),
+    /// The same, durable here, but the deadline passed before enough replicas confirmed.
+    #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the new change")))]
+    Waiting(UndoResult),
 }
 
 #[cfg(test)]

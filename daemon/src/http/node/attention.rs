@@ -67,6 +67,7 @@ pub(crate) fn judge(
         all.extend(reach(&snapshot.views));
         all.extend(members(&snapshot.views, &snapshot.links));
     }
+    all.extend(breaches(&snapshot.views));
     all.extend(unproved(snapshot));
     all.extend(lists(&snapshot.lists));
     all.extend(certificates(snapshot, now_s));
@@ -221,7 +222,7 @@ fn members(view: &RosterView, links: &BTreeMap<NodeId, Link>) -> Vec<Attention> 
                         doctor which way packets do not pass",
                 )
             }),
-            MemberState::Restarting | MemberState::Left => None,
+            MemberState::Restarting | MemberState::Away | MemberState::Left => None,
         }
     });
     judged.collect()
@@ -273,6 +274,28 @@ fn slow_links(snapshot: &Snapshot) -> Vec<String> {
     told.map(|(link, name)| format!("{name}: {link}")).collect()
 }
 
+/// Members that this node has cut off.
+fn breaches(view: &RosterView) -> Vec<Attention> {
+    let broken = view
+        .members
+        .iter()
+        .filter_map(|member| Some((&member.profile.name, member.breach?)));
+    let judged = broken.map(|(name, reason)| {
+        warning(
+            format!(
+                "this node has cut {name} off, which broke the protocol: {}",
+                reason.as_str()
+            ),
+            format!(
+                "see whether {name} runs a version that goes with this one, and the log here \
+                    (journalctl -u muster -p warning); if its host is not yours any more: muster \
+                    revoke {name}"
+            ),
+        )
+    });
+    judged.collect()
+}
+
 /// Members that are believed without proofs.
 fn unproved(snapshot: &Snapshot) -> Option<Attention> {
     if !snapshot.accepts_v1 {
@@ -314,6 +337,18 @@ fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
             what,
             "other members still have them; the log says why (journalctl -u muster -p warning); \
                 send a maintainer muster debug bundle",
+        ));
+    }
+    if stats.changes_unsigned > 0 {
+        let what = format!(
+            "{} changes of lists were not taken: no node has signed for their authors",
+            stats.changes_unsigned
+        );
+        found.push(warning(
+            what,
+            "the log says who sent them (journalctl -u muster -p warning): it lies, or is faulty. In \
+                a cluster that is older than protocol 2 they may be good: set [cluster] \
+                accept_unsigned here and restart",
         ));
     }
     if stats.remaking > 0 {

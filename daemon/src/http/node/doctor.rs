@@ -1,6 +1,6 @@
 //! `/v1/debug/doctor`: an examination of this node and of what it has to do with each member.
 
-use crate::doctor::{Finding, Level, host, peers, search};
+use crate::doctor::{Finding, Level, host, peers, processes, search};
 use crate::host::wall_ms;
 use crate::http::connections::who::Admin;
 use crate::http::operations::openapi::Problems;
@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 /// Examines this node: its certificates, permissions, disk (a small file is written and synced) and
-/// limits; whether seeds and known members have answered; and for each member whether packets pass both ways, the path, the clocks, versions and
+/// limits; whether seeds and known members have answered, and whether processes are there that are expected; and for each member whether packets pass both ways, the path, the clocks, versions and
 /// certificates. Members are asked on connections of their own. Takes up to about ten seconds where
 /// one does not answer.
 #[utoipa::path(
@@ -44,6 +44,8 @@ pub(crate) async fn examination(api: &Api) -> Result<Examination, Problem> {
     let mut items = here.map_err(Problem::internal)?;
     items.extend(configuration(api).await);
     items.extend(search::examine(&api.service().search(), seeds));
+    let expected = api.service().expected(&api.policy().expected);
+    items.extend(processes::examine(&expected));
     items.extend(members);
     let healthy = items.iter().all(|finding| finding.level == Level::Good);
     Ok(Examination {

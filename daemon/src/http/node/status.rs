@@ -41,6 +41,7 @@ fn counts(view: &RosterView) -> MemberCounts {
             MemberState::Suspect => &mut counts.suspect,
             MemberState::Down => &mut counts.down,
             MemberState::Restarting => &mut counts.restarting,
+            MemberState::Away => &mut counts.away,
             MemberState::Left => &mut counts.left,
         } += 1;
     }

@@ -56,12 +56,16 @@ refuses! {
     lists::ask::Edit: TooLarge Invalid Store Busy Quarantined Unknown Deadline DiskFull;
     lists::ask::EntriesAt: List Change Store Busy Quarantined Unknown Deadline;
     lists::ask::Disputes: List Store Busy Quarantined Unknown Deadline;
+    lists::ask::History: List Store Busy Quarantined Unknown Deadline;
+    lists::ask::LastOf: List Change Store Busy Quarantined Unknown Deadline;
     lists::ask::Depart: Store Busy Unknown Deadline;
     lists::ask::Rebuild: List Store Busy Quarantined Unknown Deadline DiskFull;
     // What the cluster machine is asked.
     cluster::ask::Join: Store Busy Unknown DiskFull;
     cluster::ask::Leave: Store Busy Unknown DiskFull;
     cluster::ask::Forget: Member Reachable Store Busy Unknown DiskFull;
+    cluster::ask::Away: Member Reachable NoMajority Store Busy Unknown DiskFull;
+    cluster::ask::Back: Member Reachable NotAway Store Busy Unknown DiskFull;
     cluster::ask::Revoke: Member Reachable NoAuthority Unsigned Store Busy Unknown DiskFull;
     cluster::ask::Chains: Busy Unknown;
     registry::Registration: Held Full TooMany Store Busy Unknown DiskFull;

@@ -18,9 +18,10 @@ impl From<lists::Refusal> for Problem {
             R::NoEntry(_) => Kind::Entry,
             R::Deleted(_) => Kind::Deleted,
             R::NoChange(_) => Kind::Change,
+            R::Settled { .. } => Kind::Settled,
             R::Changed => Kind::Stale,
             R::TooLarge(_) => Kind::TooLarge,
-            R::NoPlace(_) | R::TooManyReplicas { .. } => Kind::Invalid,
+            R::NoPlace(_) | R::NoUndo(_) | R::TooManyReplicas { .. } => Kind::Invalid,
             R::Quarantined => return Self::new(Kind::Quarantined, refusal).retry_after(60),
             R::Damaged(_) => return Self::new(Kind::Store, refusal).retry_after(60),
             R::Busy => return Self::new(Kind::Busy, refusal).retry_after(1),
@@ -49,7 +50,14 @@ impl From<cluster::Refusal> for Problem {
         use cluster::Refusal as R;
         match &refusal {
             R::Unknown(_) => Self::new(Kind::Member, refusal),
-            R::Reachable(_) | R::Oneself | R::OwnCertificate => Self::new(Kind::Reachable, refusal),
+            R::Reachable(_)
+            | R::IsHere(_)
+            | R::HasLeft(_)
+            | R::Unproved(_)
+            | R::Oneself
+            | R::OwnCertificate => Self::new(Kind::Reachable, refusal),
+            R::NoMajority { .. } => Self::new(Kind::NoMajority, refusal),
+            R::NotAway(_) => Self::new(Kind::NotAway, refusal),
             R::Unsigned => Self::new(Kind::NoAuthority, refusal),
             R::NotOfTheCluster | R::Withdrawn => Self::new(Kind::Unsigned, refusal),
             R::Stopping => Self::new(Kind::Busy, refusal).retry_after(1),
@@ -192,7 +200,17 @@ mod tests {
         let name = names::NodeName::new("node1").unwrap();
         let cases = [
             (R::Unknown("x".into()), 404),
-            (R::Reachable(name), 409),
+            (R::Reachable(name.clone()), 409),
+            (R::IsHere(name.clone()), 409),
+            (R::HasLeft(name.clone()), 409),
+            (
+                R::NoMajority {
+                    reachable: 1,
+                    expected: 2,
+                },
+                409,
+            ),
+            (R::NotAway(name), 404),
             (R::Stopping, 503),
             (R::Write(WriteError::Full), 507),
             (R::Write(WriteError::Failed), 503),

@@ -7,7 +7,7 @@
 //! | `__meta_muster_node` | the node that it runs on |
 //! | `__meta_muster_node_id` | the id of that node: it stays when the name is given to another one |
 //! | `__meta_muster_uid` | whose process it is, by the word of its node; its name, groups, address and metadata are that user's word |
-//! | `__meta_muster_state` | `up` |
+//! | `__meta_muster_state` | `up`; `down` of a process that is expected and has ended within the last hour |
 //! | `__meta_muster_groups` | its groups with commas around each, such as `,eu,web,`: `.*,web,.*` matches a whole group |
 //! | `__meta_muster_group` | the group that was asked for, if one was |
 //! | `__meta_muster_metadata_<key>` | the value of that key, in which what a label's name cannot have became `_` |
@@ -29,6 +29,8 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The metadata that makes a target of a process without an address.
 const PORT: &str = "port";
+/// The state of one that has ended.
+const DOWN: &str = "down";
 
 /// The group whose members are asked for; all processes without.
 pub(crate) struct Only(Option<ProcessName>);
@@ -42,7 +44,9 @@ impl Group for Only {
     }
 }
 
-/// Targets for Prometheus' `http_sd_configs`: the processes that are `up` and say where they serve.
+/// Targets for Prometheus' `http_sd_configs`: the processes that are `up` and say where they serve; and
+/// those that are expected and ended within the last hour, with `__meta_muster_state="down"`, so that they do
+/// not vanish in silence. Expected is what `[processes] expect` names, and what ended with failure.
 ///
 /// That is their `address`, or else metadata `port` at the host of their node. An address without a
 /// certain host, such as `0.0.0.0:8080`, means that of their node, too.
@@ -70,10 +74,7 @@ pub(crate) async fn targets(
             .iter()
             .filter_map(|(name, found)| target_of(name, found, group.as_ref(), &hosts))
         {
-            if body.len() > 1 {
-                body.push(b',');
-            }
-            serde_json::to_writer(&mut body, &target).map_err(Problem::internal)?;
+            put(&mut body, &target)?;
         }
         // A name may be the last one and its slice full: the next one is empty then.
         let Some((name, _)) = slice.into_iter().next_back() else {
@@ -82,8 +83,23 @@ pub(crate) async fn targets(
         after = Some(name);
         tokio::task::yield_now().await;
     }
+    let expected = api.service().expected(&api.policy().expected);
+    let down = expected.into_iter();
+    let down = down.filter_map(|(name, expected)| Some((name, expected.fall?.holder)));
+    for (name, holder) in down {
+        if let Some(target) = target(&name, (&holder, DOWN), group.as_ref(), &hosts) {
+            put(&mut body, &target)?;
+        }
+    }
     body.push(b']');
     Ok(json::ok(body))
+}
+
+fn put(body: &mut Vec<u8>, target: &ScrapeTarget) -> Result<(), Problem> {
+    if body.len() > 1 {
+        body.push(b',');
+    }
+    serde_json::to_writer(body, target).map_err(Problem::internal)
 }
 
 /// Where the nodes are, as far as that is known.
@@ -112,14 +128,26 @@ fn target_of(
     group: Option<&ProcessName>,
     hosts: &Hosts,
 ) -> Option<ScrapeTarget> {
-    let holder = &found.holder;
+    if found.state != ProcessState::Up {
+        return None;
+    }
+    let state = super::shown::state(found.state).to_string();
+    target(name, (&found.holder, &state), group, hosts)
+}
+
+fn target(
+    name: &ProcessName,
+    (holder, state): (&Holder, &str),
+    group: Option<&ProcessName>,
+    hosts: &Hosts,
+) -> Option<ScrapeTarget> {
     let is_asked_for = group.is_none_or(|group| holder.entry.groups.contains(group));
-    if found.state != ProcessState::Up || !is_asked_for {
+    if !is_asked_for {
         return None;
     }
     Some(ScrapeTarget {
         targets: vec![address(holder, hosts)?],
-        labels: labels(name, holder, group),
+        labels: labels(name, (holder, state), group),
     })
 }
 
@@ -142,7 +170,7 @@ fn address(holder: &Holder, hosts: &Hosts) -> Option<String> {
 
 fn labels(
     name: &ProcessName,
-    holder: &Holder,
+    (holder, state): (&Holder, &str),
     group: Option<&ProcessName>,
 ) -> BTreeMap<String, String> {
     let groups: String = holder
@@ -162,7 +190,7 @@ fn labels(
         ("node", holder.node.to_string()),
         ("node_id", holder.owner.to_string()),
         ("uid", holder.entry.uid.to_string()),
-        ("state", super::shown::state(ProcessState::Up).to_string()),
+        ("state", state.to_owned()),
         ("groups", groups),
     ];
     let asked = group.map(|group| ("group", group.to_string()));
@@ -234,7 +262,7 @@ mod tests {
         Hosts(BTreeMap::from([(NODE, ip.parse().unwrap())]))
     }
 
-    fn target(address: Option<&str>, metadata: &[(&str, &str)]) -> Option<String> {
+    fn served(address: Option<&str>, metadata: &[(&str, &str)]) -> Option<String> {
         let found = found(address, metadata, ProcessState::Up);
         target_of(&name("api"), &found, None, &hosts("10.0.0.7"))
             .map(|shown| shown.targets[0].clone())
@@ -243,23 +271,23 @@ mod tests {
     #[test]
     fn an_address_goes_before_a_port() {
         assert_eq!(
-            target(Some("api.example:80"), &[("port", "9100")]).as_deref(),
+            served(Some("api.example:80"), &[("port", "9100")]).as_deref(),
             Some("api.example:80")
         );
         assert_eq!(
-            target(None, &[("port", "9100")]).as_deref(),
+            served(None, &[("port", "9100")]).as_deref(),
             Some("10.0.0.7:9100")
         );
-        assert_eq!(target(None, &[]), None);
+        assert_eq!(served(None, &[]), None);
         for port in ["0", "65536", "+80", "http", "", "80 "] {
-            assert_eq!(target(None, &[("port", port)]), None, "{port}");
+            assert_eq!(served(None, &[("port", port)]), None, "{port}");
         }
     }
 
     #[test]
     fn an_address_on_all_interfaces_is_one_on_its_node() {
         assert_eq!(
-            target(Some("0.0.0.0:8080"), &[]).as_deref(),
+            served(Some("0.0.0.0:8080"), &[]).as_deref(),
             Some("10.0.0.7:8080")
         );
         let found = found(Some("[::]:8080"), &[], ProcessState::Up);
@@ -289,6 +317,20 @@ mod tests {
         assert!(shown(ProcessState::Up, None) && shown(ProcessState::Up, Some("web")));
         assert!(!shown(ProcessState::Up, Some("db")));
         assert!(!shown(ProcessState::Unreachable, None) && !shown(ProcessState::Contested, None));
+    }
+
+    #[test]
+    fn what_has_ended_is_a_target_that_is_down() {
+        let found = found(Some("a:1"), &[], ProcessState::Up);
+        let shown = |group: Option<&str>| {
+            let group = group.map(name);
+            let ended = (&found.holder, DOWN);
+            target(&name("api"), ended, group.as_ref(), &hosts("10.0.0.7"))
+        };
+        let target = shown(Some("web")).unwrap();
+        assert_eq!(target.targets, ["a:1"]);
+        assert_eq!(target.labels["__meta_muster_state"], "down");
+        assert!(shown(Some("db")).is_none());
     }
 
     #[test]

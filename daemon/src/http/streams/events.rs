@@ -116,7 +116,7 @@ impl Wanted {
 /// What happens: a stream of server-sent events.
 ///
 /// The data of an event is `{at, kind, type, name, …}`. Kind `member`: `joined`, `suspect`,
-/// `alive`, `down`, `restarting`, `left`, `forgotten`; kind `list`: `created`, `changed`,
+/// `alive`, `down`, `restarting`, `away`, `back`, `left`, `forgotten`; kind `list`: `created`, `changed`,
 /// `deleted`; kind `partition`: `changed`, `healed`; kind `process`: `up`, `down`, `unreachable`,
 /// `back`, `contested`, `lost`, as a monitor of the process gets them. The last 10,000 events are kept,
 /// also over restarts of the daemon: after a `Last-Event-ID` that is kept comes all that followed.

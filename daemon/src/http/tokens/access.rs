@@ -6,6 +6,9 @@ use axum::http::Method;
 /// Prometheus' service discovery, which has a scope of its own.
 pub(crate) const PROMETHEUS_SD: &str = "/v1/sd/prometheus";
 
+/// Who reaches whom, for which all members are asked.
+const REACH: &str = "/v1/reach";
+
 /// Where the changes are that the web page makes.
 const LISTS: &str = "/v1/lists/";
 
@@ -48,13 +51,14 @@ impl Access {
                 "/v1/debug",
                 "/v1/invitations",
                 "/v1/heals/members",
-                "/v1/reach",
             ]
             .into_iter()
             .any(is_below) =>
             {
                 Self::SocketOnly
             }
+            // All members are asked for it: somebody looks at the answer.
+            REACH if is_reading => Self::Token(&[Scope::Page]),
             _ if is_reading => Self::Token(&[Scope::Read, Scope::Page]),
             _ if path.starts_with(LISTS) => Self::Token(&[Scope::Page]),
             _ => Self::SocketOnly,
@@ -117,6 +121,19 @@ mod tests {
             }
         }
         assert_eq!(Access::of(&Method::OPTIONS, "/v1/node"), Access::SocketOnly);
+    }
+
+    #[test]
+    fn all_members_are_asked_for_the_page_and_on_the_socket_only() {
+        let page = Access::Token(&[Scope::Page]);
+        assert_eq!(Access::of(&Method::GET, "/v1/reach"), page);
+        for (method, path) in [
+            (Method::POST, "/v1/reach"),
+            (Method::GET, "/v1/heals/members"),
+        ] {
+            assert_eq!(Access::of(&method, path), Access::SocketOnly, "{path}");
+        }
+        assert_eq!(Access::of(&Method::GET, "/v1/heals"), READERS);
     }
 
     #[test]

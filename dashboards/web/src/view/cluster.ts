@@ -6,6 +6,7 @@ import { byName, count, milliseconds, moment, printable, short } from "../text.t
 import type { Attention, Member } from "../types.ts";
 import { heals } from "./heals.ts";
 import { icon } from "./icon.ts";
+import { matrix } from "./matrix.ts";
 
 const WIDTH = 360;
 const HEIGHT = 210;
@@ -38,6 +39,7 @@ export function cluster(): Child[] {
         h("tbody", null, [...members].sort(worstFirst).map(row)),
       ),
     ),
+    matrix(),
     heals(),
   ];
 }
@@ -56,7 +58,7 @@ function attention(): Child {
 }
 
 /** As in `muster top`: what somebody has to look at comes first. */
-const RANKS: Record<Member["state"], number> = { down: 0, suspect: 1, restarting: 2, alive: 3, left: 4 };
+const RANKS: Record<Member["state"], number> = { down: 0, suspect: 1, restarting: 2, alive: 3, away: 4, left: 5 };
 
 function worstFirst(a: Member, b: Member): number {
   return RANKS[a.state] - RANKS[b.state] || byName(a.name, b.name);
@@ -68,7 +70,7 @@ function row(member: Member): Described {
     "tr",
     { key: member.id },
     h("th", { scope: "row" }, named(member)),
-    h("td", null, h("span", { class: `state state-${member.state}` }, member.state)),
+    h("td", null, h("span", { class: `state state-${member.state}`, title: absence(member) }, member.state)),
     h("td", { class: member.self ? "self" : "number" }, trip),
     h(
       "td",
@@ -76,6 +78,13 @@ function row(member: Member): Described {
       short(member.since),
     ),
   );
+}
+
+/** Until when a member is away on purpose, why, and who says so. */
+function absence({ away }: Member): string | undefined {
+  if (away === null || away.until === null) return undefined;
+  const why = away.why === "" ? "" : `: ${printable(away.why)}`;
+  return `away until ${moment(away.until)}${why} (${printable(away.by)})`;
 }
 
 /** The name, with what the node is where it is no member. */
@@ -146,7 +155,7 @@ function spoke(me: Placed, other: Placed, isSmall: boolean): Described {
   );
 }
 
-const GLYPHS: Partial<Record<Member["state"], string>> = { suspect: "?", down: "✕", restarting: "↻", left: "–" };
+const GLYPHS: Partial<Record<Member["state"], string>> = { suspect: "?", down: "✕", restarting: "↻", away: "⏾", left: "–" };
 
 function dot({ member, x, y }: Placed, radius: number, isNamed: boolean): Described {
   const glyph = GLYPHS[member.state];

@@ -143,7 +143,7 @@ function settle(list: OpenList, entry: Entry, name: FieldName): Child {
 /** A button for each value. The first one is shown. */
 function choices(list: OpenList, entry: Entry, name: string, all: conflicts.Value[]): Described {
   const choice = ({ value, by, at }: conflicts.Value, nth: number) => {
-    const words = value === "" ? "nothing" : name === "deleted" ? value : `“${printable(value)}”`;
+    const words = name === "deleted" ? value : name === "order" ? placed(list, value) : value === "" ? "nothing" : `“${printable(value)}”`;
     const take = () => conflicts.settle(list.name, entry, name, value);
     return h(
       "li",
@@ -155,16 +155,25 @@ function choices(list: OpenList, entry: Entry, name: string, all: conflicts.Valu
   return h("ul", { class: "values" }, all.map(choice));
 }
 
+/** A place in the list, in words. */
+function placed(list: OpenList, value: string): string {
+  const other = list.entries.get(value.replace(/^after /, ""));
+  return other ? `the place after “${printable(other.title)}”` : "the first place";
+}
+
 /** Conflicts of what is not typed here. */
 function others(list: OpenList, entry: Entry): Child {
   const rest = entry.conflicts.filter((field) => field === "deleted" || field === "done" || field === "order");
   if (rest.length === 0) return null;
-  const keep = () => outbox.edit(list.name, entry, { done: entry.done });
-  const words = rest.includes("deleted")
+  const isMarked = rest.includes("deleted");
+  // An edit decides nothing about a deletion.
+  const keep = () =>
+    isMarked ? conflicts.settle(list.name, entry, "deleted", "edited") : outbox.edit(list.name, entry, { done: entry.done });
+  const words = isMarked
     ? "Somebody has deleted this entry while somebody else edited it."
     : `Changed on two sides: ${rest.map(conflictName).join(", ")}.`;
-  const field = rest.includes("deleted") ? "deleted" : "done";
-  const all = rest.includes(field) ? conflicts.values(entry, field) : [];
+  const field = isMarked ? "deleted" : rest.includes("done") ? "done" : "order";
+  const all = conflicts.values(entry, field);
   if (all.length > 0) return h("div", { class: "conflict" }, icon("warning"), `${words} `, choices(list, entry, field, all));
   return h(
     "p",

@@ -45,9 +45,17 @@ function findings(heal: Heal): string[] {
     ...names.map((one) => `the name ${printable(one.name)} was claimed twice: ${printable(one.kept)} has it`),
   ];
   if (omitted > 0) told.push(`and ${omitted} more`);
+  if (heal.healed_at !== null) told.push(transferred(heal));
   if (heal.state === "open" && heal.healed_at !== null) told.push("lists are being compared");
   if (heal.state === "closed" && heal.agreed_at === null && heal.healed_at !== null) told.push("lists differed still after 10 min");
   return [...new Set(told)];
+}
+
+/** What went over the wire after the first contact, and how long it took until nothing differed. */
+function transferred({ received, sent, healed_at: healed, agreed_at: agreed }: Heal): string {
+  const words = `received ${count(received.changes, "change")}, sent ${count(sent.changes, "change")}`;
+  if (agreed === null || healed === null) return words;
+  return `${words}; all lists were the same ${span(Math.max(0, Date.parse(agreed) - Date.parse(healed)))} after the last contact`;
 }
 
 function values(conflict: Heal["conflicts"][number]): string {

@@ -60,9 +60,9 @@ function top(): Described {
   );
 }
 
-function reach({ verdict, reachable, expected }: Partition): Described {
+function reach({ verdict, reachable, expected, away }: Partition): Described {
   const word = h("span", { class: verdict === "whole" ? "dispensable" : "" }, `${verdict} · `);
-  return h("p", { class: `verdict verdict-${verdict}` }, h("span", null, word, `${reachable} of ${expected}`));
+  return h("p", { class: `verdict verdict-${verdict}` }, h("span", null, word, `${reachable} of ${expected}${away?.length ? `, ${away.length} away` : ""}`));
 }
 
 function pulse(unsaved: number): string {

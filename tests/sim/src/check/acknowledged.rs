@@ -25,6 +25,7 @@ pub fn at_reply(
         change,
         entries,
         replicas,
+        undone: _,
     })) = result
     else {
         return Vec::new();
@@ -67,8 +68,10 @@ pub fn at_reply(
     }
     let expected = match &request.edit {
         Edit::Add(entries) => entries.len(),
-        Edit::Patch(..) | Edit::Keep(_) => 1,
+        Edit::Patch(..) | Edit::Resolve(..) => 1,
         Edit::Delete(_) | Edit::DeleteAll => 0,
+        // As many as it was undone in.
+        Edit::Undo(_) | Edit::Redo(_) => entries.len(),
     };
     if entries.len() != expected {
         wrong(format!(

@@ -3,7 +3,8 @@
 //! the code that is being tested.
 //!
 //! * An entry is alive if one of the last writes to it (those that no other write to it had seen)
-//!   keeps it alive.
+//!   keeps it alive. An edit of a live one leaves it deleted where others have deleted it: that is
+//!   in conflict until a write decides.
 //! * A title, a tag, a tick is that of one of its last writes; it is in conflict only if these
 //!   differ.
 
@@ -67,6 +68,8 @@ fn last<'a, T>(seen: &[BTreeSet<usize>], writes: &'a Writes<T>, by: Option<usize
 struct History {
     seen: Vec<BTreeSet<usize>>,
     alive: BTreeMap<EntryId, Writes<bool>>,
+    /// Which of these decide nothing.
+    edits: BTreeSet<(EntryId, usize)>,
     titles: BTreeMap<EntryId, Writes<String>>,
     ticks: BTreeMap<EntryId, Writes<bool>>,
     tags: BTreeMap<EntryId, BTreeMap<String, Writes<bool>>>,
@@ -131,7 +134,10 @@ impl History {
                 .for_each(|entry| self.add_entry(at, entry, entry.id.or(drawn))),
             Edit::Patch(id, patch) => self.patch(at, *id, patch),
             Edit::Delete(id) => self.touch(at, *id, false),
-            Edit::Keep(id) => self.touch(at, *id, true),
+            // No client of a seed decides anything else.
+            Edit::Resolve(id, _) => self.touch(at, *id, true),
+            // What undoing means is proved beside the code; no client of a seed does it.
+            Edit::Undo(_) | Edit::Redo(_) => {}
             Edit::DeleteAll => {
                 let known: Vec<EntryId> = self
                     .alive
@@ -193,6 +199,9 @@ impl History {
                 ticks.0.push((at, done));
             }
         }
+        if self.is_alive(id, Some(at)) {
+            self.edits.insert((id, at));
+        }
         self.touch(at, id, true);
     }
 
@@ -211,9 +220,22 @@ impl History {
     }
 
     fn is_alive(&self, id: EntryId, by: Option<usize>) -> bool {
-        self.alive
-            .get(&id)
-            .is_some_and(|writes| last(&self.seen, writes, by).into_iter().any(|alive| *alive))
+        self.lives(id, by).contains(&true)
+    }
+
+    /// What the last writes say of whether an entry is there.
+    fn lives(&self, id: EntryId, by: Option<usize>) -> BTreeSet<bool> {
+        let within = |at: usize| by.is_none_or(|by| self.seen[by].contains(&at));
+        let writes = self.alive.get(&id).into_iter().flat_map(|writes| &writes.0);
+        let known: Vec<&(usize, bool)> = writes.filter(|(at, _)| within(*at)).collect();
+        let is_over = |at: usize, alive: bool| {
+            known.iter().any(|(later, _)| {
+                let decides = alive || !self.edits.contains(&(id, *later));
+                decides && self.seen[*later].contains(&at)
+            })
+        };
+        let left = known.iter().filter(|(at, alive)| !is_over(*at, *alive));
+        left.map(|(_, alive)| *alive).collect()
     }
 
     fn has_tag(&self, id: EntryId, tag: &str, by: Option<usize>) -> bool {
@@ -297,13 +319,7 @@ impl History {
                 entry.id, entry.tags
             ));
         }
-        let lives: BTreeSet<&bool> = self
-            .alive
-            .get(&entry.id)
-            .map(|writes| last(&self.seen, writes, None))
-            .unwrap_or_default()
-            .into_iter()
-            .collect();
+        let lives = self.lives(entry.id, None);
         if entry.conflicts.contains(&Field::Deleted) != lives.contains(&false) {
             found.push(format!(
                 "entry {} has conflicts {:?}, but its last lives are \

@@ -174,7 +174,9 @@ impl Image {
             Row::Made { list, id } => {
                 self.made.insert((*list, id.actor), id.seq);
             }
-            Row::Salts { learned, dropped } => self.keep_salts(learned, dropped),
+            Row::Salt(salt) => {
+                self.salts.insert((salt.owner(), salt.salt()), salt.clone());
+            }
             Row::Snapshot {
                 list,
                 covers,
@@ -188,15 +190,6 @@ impl Image {
             }
         }
         Ok(())
-    }
-
-    fn keep_salts(&mut self, learned: &[Salt], dropped: &[Salt]) {
-        let key = |salt: &Salt| (salt.owner(), salt.salt());
-        for salt in dropped {
-            self.salts.remove(&key(salt));
-        }
-        self.salts
-            .extend(learned.iter().map(|salt| (key(salt), salt.clone())));
     }
 
     /// Moves changes of a list aside, and makes its view anew.

@@ -189,7 +189,7 @@ impl World {
                 }
                 self.send(host, conn, Speech::Message(channel, bytes));
             }
-            lists::Output::Close { conn, reason } => self.close(host, conn, reason),
+            lists::Output::Breach { conn, reason } => self.breach(host, conn, reason),
             lists::Output::Write { id, rows } => {
                 self.trace.aside(self.queue.now(), &|| {
                     format!(
@@ -246,9 +246,9 @@ impl World {
         }
     }
 
-    /// A lists machine closes a connection, which it does only if its peer breaks the protocol: as the
-    /// liar does, and scripts.
-    fn close(&mut self, host: usize, conn: ConnId, reason: CloseReason) {
+    /// A lists machine has a connection closed, which it does only if its peer breaks the protocol: as
+    /// the liar does, and scripts.
+    fn breach(&mut self, host: usize, conn: ConnId, reason: CloseReason) {
         let is_with_liar = self.is_with_liar(host, conn);
         match &mut self.record {
             Some(record) => record.closed.push((host, conn, reason)),
@@ -257,7 +257,7 @@ impl World {
                 .problems
                 .push(format!("host {host} closed {conn:?}: {}", reason.as_str())),
         }
-        self.network.close(&mut self.queue, host, conn);
+        self.tell(host, cluster::Input::Breach { conn, reason });
     }
 
     fn commit(&mut self, place: Place, commit: Commit) {
@@ -411,6 +411,8 @@ impl World {
                 other @ (Reply::Unconfirmed(_)
                 | Reply::Entries(_)
                 | Reply::Disputes(_)
+                | Reply::History(_)
+                | Reply::LastOf(_)
                 | Reply::Lagging(_)
                 | Reply::Forks(_)
                 | Reply::Contradictions(_)

@@ -18,7 +18,7 @@ const COMPARE_PART: u8 = 21;
 const PULL_PART: u8 = 22;
 
 /// Changes of a list, each by another actor and upon the one before it.
-fn by_many(list: &str, actors: usize) -> Vec<Bytes> {
+pub(crate) fn by_many(list: &str, actors: usize) -> Vec<Bytes> {
     let by = Author("user@node7".to_owned());
     let mut document = Document::new(name(list), Actor([9; 16]));
     let mut drawn = 0;
@@ -50,7 +50,7 @@ fn sent(world: &Script, kind: u8) -> usize {
 
 /// A node has the list, and the other one has heard of all of it.
 fn world_of_two(actors: usize) -> Script {
-    let mut world = Script::compared(2);
+    let mut world = Script::compared_unsigned(2);
     let conn = world.conn(0, 1);
     let owner = world.hosts[0]
         .process

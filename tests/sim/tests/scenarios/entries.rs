@@ -72,6 +72,18 @@ impl Script {
         world
     }
 
+    /// The same, whose nodes take changes by actors for which no node has signed.
+    pub(crate) fn compared_unsigned(count: usize) -> Self {
+        let mut world = Self::with_hosts(1, 0.0, count);
+        for host in 0..count {
+            world.hosts[host].takes_unsigned = true;
+            world.start(host, &[0]);
+        }
+        world.run_ms(8_000);
+        world.expect_whole(count);
+        world
+    }
+
     /// The same, cut into single nodes, whose connections have died.
     pub(crate) fn apart(count: usize) -> Self {
         let mut world = Self::compared(count);

@@ -90,7 +90,7 @@ pub(crate) fn unhex(text: &str) -> Bytes {
 
 #[test]
 fn who_sends_a_change_that_spoils_a_list_is_cut_off_and_the_list_lives_on() {
-    let mut world = Script::compared(2);
+    let mut world = Script::compared_unsigned(2);
     let conn = world.conn(0, 1);
     let list = names::ListId::of(&name("groceries"));
     let owner = world.hosts[0].process.as_ref().unwrap().owner_of(list);

@@ -10,6 +10,7 @@
 
 mod actors;
 mod answering;
+mod away;
 mod confirming;
 mod contesting;
 mod distant;
@@ -35,4 +36,5 @@ mod relaying;
 mod replicating;
 mod revoking;
 mod script;
+mod signing;
 mod thin;

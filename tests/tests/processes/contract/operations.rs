@@ -53,6 +53,11 @@ const ENTRY: &str = "/v1/lists/{list}/entries/{id}";
 const ID: &str = "01JB00000000000000000TEST1";
 const GONE: &str = "01JB00000000000000000TEST2";
 
+fn away(method: &'static str, member: &str, expected: u16) -> Try {
+    let path = format!("/v1/members/{member}/away");
+    ask("/v1/members/{member}/away", method, path, expected)
+}
+
 fn node_and_cluster() -> Vec<Try> {
     vec![
         ask("/v1/node", "GET", "/v1/node", 200),
@@ -68,6 +73,10 @@ fn node_and_cluster() -> Vec<Try> {
             .body(json!({ "addresses": ["no port"] })),
         ask("/v1/members/{member}", "DELETE", "/v1/members/nobody", 404),
         ask("/v1/members/{member}", "DELETE", "/v1/members/n2", 409),
+        away("POST", "n2", 409).body(json!({ "for": "1d" })),
+        away("POST", "n2", 422).body(json!({ "for": "1s" })),
+        away("POST", "nobody", 404).body(json!({ "for": "1d" })),
+        away("DELETE", "n2", 404),
         ask("/v1/partition", "GET", "/v1/partition", 200),
         ask("/v1/heals", "GET", "/v1/heals", 200),
         ask("/v1/heals", "GET", "/v1/heals?limit=0", 422),
@@ -275,8 +284,22 @@ fn changing() -> Vec<Try> {
         ask("/v1/lists/{list}", "DELETE", "/v1/lists/groceries", 204),
         ask("/v1/lists/{list}", "DELETE", "/v1/lists/groceries", 404),
         ask("/v1/lists/{list}", "GET", "/v1/lists/groceries", 404),
+        ask(HISTORY, "GET", "/v1/lists/groceries/history?limit=2", 200),
+        ask(HISTORY, "GET", "/v1/lists/groceries/history?cursor=00", 400),
+        ask(HISTORY, "GET", "/v1/lists/groceries/history?entry=x", 422),
+        ask(HISTORY, "GET", "/v1/lists/unknown/history", 404),
+        ask(UNDO, "POST", "/v1/lists/groceries/undo", 200).body(json!({})),
+        ask(UNDO, "POST", "/v1/lists/groceries/undo", 422).body(json!({ "change": "x" })),
+        ask(UNDO, "POST", "/v1/lists/groceries/undo", 404).body(json!({ "change": "0".repeat(64) })),
+        ask(UNDO, "POST", "/v1/lists/unknown/undo", 404).body(json!({})),
+        ask(REDO, "POST", "/v1/lists/groceries/redo?replicas=2", 200).body(json!({})),
+        ask(REDO, "POST", "/v1/lists/groceries/redo", 404).body(json!({})),
     ]
 }
+
+const HISTORY: &str = "/v1/lists/{list}/history";
+const UNDO: &str = "/v1/lists/{list}/undo";
+const REDO: &str = "/v1/lists/{list}/redo";
 
 const PROCESS: &str = "/v1/processes/{name}";
 const MEMBER: &str = "/v1/groups/{group}/{name}";

@@ -89,9 +89,9 @@ impl History {
         heads.into_iter().collect()
     }
 
-    /// A change of an actor of its own on top of all that.
-    pub(crate) fn change(&self, start_op: u64, operations: Vec<Op>) -> anyhow::Result<Made> {
-        make(rand::random(), 1, start_op, &self.heads(), operations)
+    /// The first change of that actor, on top of all that.
+    pub(crate) fn change(&self, actor: [u8; 16], operations: Vec<Op>) -> anyhow::Result<Made> {
+        make(actor, 1, self.next_op(), &self.heads(), operations)
     }
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn make(
         seq,
         start_op: NonZeroU64::new(start_op).context("operations begin at 1")?,
         time: 1_700_000_000,
-        message: Some("mallory@mallory".to_owned()),
+        message: Some("mallory@mallory1".to_owned()),
         deps: above
             .iter()
             .map(|hash| automerge::ChangeHash(*hash))
@@ -136,8 +136,11 @@ pub(crate) fn make(
 }
 
 /// The first change of an actor in a list that has nothing else: an entry with these fields.
-pub(crate) fn entry(number: u64, fields: &[(&str, ScalarValue)]) -> anyhow::Result<Made> {
-    let actor: [u8; 16] = rand::random();
+pub(crate) fn entry(
+    actor: [u8; 16],
+    number: u64,
+    fields: &[(&str, ScalarValue)],
+) -> anyhow::Result<Made> {
     let map = ObjectId::Id(OpId::new(2, &ActorId::from(actor)));
     let mut operations = vec![Op {
         action: OpType::Make(ObjType::Map),

@@ -193,6 +193,15 @@ pub(crate) enum Lists {
         list: ListId,
         vector: Marked,
     },
+    Unlike {
+        list: ListId,
+        vector: Marked,
+    },
+    LeftOut {
+        list: ListId,
+        left_out: Vec<Bytes>,
+    },
+    Salts(Vec<Bytes>),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

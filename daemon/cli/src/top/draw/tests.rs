@@ -188,3 +188,32 @@ fn old_events_stay_in_sight_while_new_ones_come() {
             .any(|line| line.contains("held was"))
     );
 }
+
+#[test]
+fn who_reaches_whom_is_shown_in_the_place_of_the_events() {
+    let mut state = state();
+    let rows = json!([
+        { "id": "1", "name": "node1", "silent": null, "links": [{ "name": "node2", "reach": "indirect", "rtt_ms": null }] },
+        { "id": "2", "name": "node2", "silent": "no answer", "links": [] },
+    ]);
+    let rows = || serde_json::from_value(rows.clone()).unwrap();
+    state.take(Update::Reach(Ok(rows())));
+    let shows = |state: &State, part: &str| screen(state, 80, 30).join("\n").contains(part);
+    assert!(shows(&state, "EVENTS"), "nobody has asked");
+    assert!(
+        state.ask_reach() && !state.ask_reach(),
+        "one question at a time"
+    );
+    assert!(shows(&state, "asking all members"));
+    state.take(Update::Reach(Ok(rows())));
+    for part in [
+        "WHO REACHES WHOM",
+        "node1 cannot reach node2, but nobody who was asked does",
+        "node2 told nothing: no answer",
+        "e events",
+    ] {
+        assert!(shows(&state, part), "{part}");
+    }
+    state.reach = None;
+    assert!(shows(&state, "EVENTS"));
+}

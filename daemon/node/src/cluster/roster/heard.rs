@@ -157,13 +157,15 @@ impl Replica {
     }
 
     /// Changes what is known of a node, and with it the hash.
-    fn change(&mut self, node: NodeId, change: impl FnOnce(&mut Slot)) {
+    pub(super) fn change(&mut self, node: NodeId, change: impl FnOnce(&mut Slot)) {
         let slot = self.slots.entry(node).or_default();
-        let before = slot.digest();
+        let (before, away_before) = (slot.digest(), slot.away_digest());
         change(slot);
-        slot.drop_outdated_end();
+        slot.drop_outdated();
         let change = slot.digest().wrapping_sub(before);
         self.proved_hash = self.proved_hash.wrapping_add(change);
+        let change = slot.away_digest().wrapping_sub(away_before);
+        self.aways_hash = self.aways_hash.wrapping_add(change);
     }
 
     fn put_told(&mut self, node: NodeId, told: RosterEntry) {

@@ -207,6 +207,7 @@ impl Replica {
                 ..Shut::default()
             }
         };
+        self.drop_aways_of_shut();
         shut.subjects.insert(subject);
         shut
     }
@@ -248,6 +249,7 @@ impl Replica {
         if node != self.own.me {
             let slot = self.slots.remove(&node).unwrap_or_default();
             self.proved_hash = self.proved_hash.wrapping_sub(slot.digest());
+            self.aways_hash = self.aways_hash.wrapping_sub(slot.away_digest());
             self.roster.remove(node);
         }
         if self.accept_v1 {

@@ -2,7 +2,7 @@
 
 use crate::time::Instant;
 use crdt::relayed::Relayed;
-use crdt::roster::{Line, RosterEntry};
+use crdt::roster::{Away, Line, RosterEntry};
 use names::Role;
 use std::time::Duration;
 
@@ -17,14 +17,18 @@ pub(super) struct Slot {
     pub(super) role: Role,
     /// What another node has signed about it: that it is forgotten.
     pub(super) end: Option<Line>,
+    /// What another node has signed about it last: that it is away, or no longer is.
+    pub(super) away: Option<Away>,
     /// What was said of it without a proof: by members that speak protocol 1, or kept on the disk by a
     /// program that did.
     pub(super) told: Option<RosterEntry>,
     /// How often the node has changed its line.
     pub(super) pace: Pace,
+    /// How often it has said that others are away, or no longer are.
+    pub(super) said: Pace,
 }
 
-/// How many of a node's lines are taken at once, each of which costs all nodes a signature to check, a
+/// How many of a node's lines, and as many of what it says of members that are away, are taken at once, each of which costs all nodes a signature to check, a
 /// write and a few messages; after that one a [`LINE_EVERY`]. What is passed over comes again while the
 /// hashes of two rosters differ, and by then is the latest one.
 const LINES_AT_ONCE: u32 = 10;
@@ -100,7 +104,10 @@ impl Slot {
     }
 
     /// What was said of an earlier line of the node is over.
-    pub(super) fn drop_outdated_end(&mut self) {
+    pub(super) fn drop_outdated(&mut self) {
+        let own = self.own.as_ref();
+        self.away
+            .take_if(|away| !own.is_some_and(|own| away.is_about(own)));
         let latest = self.latest();
         self.end.take_if(|end| {
             let rank = end.relayed().rank();
@@ -110,6 +117,11 @@ impl Slot {
 
     pub(super) fn proved(&self) -> impl Iterator<Item = &Relayed> {
         self.own.iter().chain(&self.end).map(Line::relayed)
+    }
+
+    pub(super) fn away_digest(&self) -> u64 {
+        let away = self.away.as_ref();
+        away.map_or(0, |away| away.relayed().digest())
     }
 
     pub(super) fn digest(&self) -> u64 {

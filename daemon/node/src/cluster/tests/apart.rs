@@ -9,7 +9,7 @@ use crate::proof::{Domain, Marks, Proofs};
 use crate::time::{Instant, Now, Wall};
 use crate::wire::{Channel, ConnId, Peer, Protocol};
 use bytes::Bytes;
-use crdt::roster::{Author, Line, Revocation, RosterEntry, Standing, Told};
+use crdt::roster::{Author, Away, Line, Notice, Revocation, RosterEntry, Standing, Told};
 use names::{NodeId, Role};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -104,6 +104,22 @@ fn revocation(number: u8, authority: &str) -> Bytes {
     revocation.unwrap().relayed().bytes().clone()
 }
 
+/// That the node of a line is away, as a node under an authority says it.
+fn away(by: u8, authority: &'static str, line: &Line) -> Bytes {
+    let node = Under {
+        node: Cheap(peer(by)),
+        authority,
+        trusts_new: Arc::default(),
+    };
+    let notice = Notice {
+        until_ms: Some(1_000),
+        ..Notice::default()
+    };
+    let sign = |said: &[u8]| node.sign(Domain::Away, said);
+    let away = Away::write((node.node.0.id, &node.chain()), line, 1, &notice, sign);
+    away.unwrap().relayed().bytes().clone()
+}
+
 /// Two connected nodes, both under the old authority: the first one trusts that one only, the second
 /// one the new one, too.
 struct Pair {
@@ -113,7 +129,7 @@ struct Pair {
     now: Now,
     /// What is on its way, to whom.
     wire: VecDeque<(usize, Input)>,
-    /// What carried lines or revocations since it was looked at last.
+    /// What carried lines, revocations or who is away since it was looked at last.
     carried: Vec<(usize, Message)>,
 }
 
@@ -200,7 +216,10 @@ impl Pair {
             let message = Message::read(&bytes).unwrap();
             if matches!(
                 message,
-                Message::Lines { .. } | Message::Bundle { .. } | Message::Revocations(_)
+                Message::Lines { .. }
+                    | Message::Bundle { .. }
+                    | Message::Revocations(_)
+                    | Message::Aways { .. }
             ) {
                 self.carried.push((from, message));
             }
@@ -231,7 +250,7 @@ impl Pair {
         self.now.instant = until;
     }
 
-    /// How many messages carried lines or revocations in so many seconds.
+    /// How many messages carried lines, revocations or who is away in so many seconds.
     fn carried_in(&mut self, seconds: u64) -> usize {
         self.carried.clear();
         self.wait(seconds);
@@ -295,5 +314,26 @@ fn revocations_that_a_peer_cannot_judge_are_not_sent_again() {
     pair.machines[0].handle(pair.now, Input::Recertified);
     pair.wait(5);
     assert!(revoked(&pair, 0));
+    assert_eq!(pair.carried_in(60), 0);
+}
+
+#[test]
+fn who_is_away_by_the_word_of_one_that_a_peer_cannot_judge_is_not_sent_again() {
+    let mut pair = Pair::new(1);
+    pair.wait(5);
+    let is_said = |pair: &Pair, at: usize| {
+        let away = pair.machines[at].roster.away(NodeId([10; 16]));
+        away.is_some()
+    };
+    let bytes = away(100, "new", &line(10, "old", 1));
+    let roster = &mut pair.machines[1].roster;
+    roster.merge_away(pair.now, bytes, |_| false);
+    pair.wait(5);
+    assert!(is_said(&pair, 1) && !is_said(&pair, 0));
+    assert_eq!(pair.carried_in(60), 0);
+    pair.trusts_new.store(true, Ordering::Relaxed);
+    pair.machines[0].handle(pair.now, Input::Recertified);
+    pair.wait(5);
+    assert!(is_said(&pair, 0));
     assert_eq!(pair.carried_in(60), 0);
 }

@@ -3,6 +3,7 @@
 use super::super::bundle::Cut;
 use super::super::message::{Hello, Message};
 use super::super::swim::{Identity, Member, State};
+use super::away::away;
 use super::{address, profile, proved_log, signed_line};
 use crate::belief::MAX_RUN;
 use crate::registry;
@@ -48,6 +49,13 @@ fn proved_lines() -> impl Strategy<Value = Bytes> {
             Bytes::from(line)
         });
     prop_oneof![good, bad]
+}
+
+/// What is said of members that are away, good or not.
+fn aways() -> impl Strategy<Value = Bytes> {
+    let good = (2u8..5, 1u8..5, prop_oneof![0u64..3, any::<u64>()]);
+    let good = good.prop_map(|(by, subject, at_ms)| away(by, subject, at_ms));
+    prop_oneof![4 => good, 1 => proptest::collection::vec(any::<u8>(), 0..80).prop_map(Bytes::from)]
 }
 
 /// Lines of which something was cut out, or which never had it.
@@ -160,6 +168,9 @@ fn messages() -> impl Strategy<Value = Message> {
         1 => proved_lines().prop_map(Message::AboveLine),
         1 => proptest::collection::vec(any::<u8>(), 0..80)
             .prop_map(|bytes| Message::Revocations(vec![bytes.into()])),
+        2 => (proptest::collection::vec(aways(), 0..6), any::<bool>())
+            .prop_map(|(aways, answer)| Message::Aways { aways, answer }),
+        1 => any::<u64>().prop_map(Message::AwaysHash),
         1 => Just(Message::Ask),
         1 => any::<bool>().prop_map(|restart| Message::Goodbye { restart }),
     ]

@@ -68,18 +68,15 @@ impl Bench {
     }
 }
 
-/// Whether a peer says that this node has had a higher run, be it by chance.
+/// Whether a peer says that this node has had a higher run, be it by chance: in words, or as of which run
+/// it has this node's log.
 fn is_refusal(act: &Act) -> bool {
     let reads_so = |bytes: &[u8]| matches!(Message::read(bytes), Ok(Message::Above { .. }));
     match act {
         Act::Say(_, message) => reads_so(&message.bytes()),
         Act::Rubbish(_, bytes) => reads_so(bytes),
-        Act::Connect(_)
-        | Act::Close(_)
-        | Act::Packet(..)
-        | Act::Registry(..)
-        | Act::RegistryRubbish(..)
-        | Act::Wait(_) => false,
+        Act::Registry(..) | Act::RegistryRubbish(..) => true,
+        Act::Connect(_) | Act::Close(_) | Act::Packet(..) | Act::Wait(_) => false,
     }
 }
 

@@ -103,6 +103,7 @@ fn a_hello_proves_itself() {
         });
         assert!(!bench.is_connected(3));
         assert_eq!(bench.machine.stats().malformed, malformed + 1);
+        bench.wait(60_000);
     }
     let malformed = bench.machine.stats().malformed;
     bench.act(Act::Connect(3));
@@ -113,6 +114,7 @@ fn a_hello_proves_itself() {
     }));
     assert!(!bench.is_connected(3), "as in protocol 1");
     assert_eq!(bench.machine.stats().malformed, malformed + 1);
+    bench.wait(60_000);
     bench.greet(3, 4);
     assert!(bench.is_connected(3));
 }

@@ -138,7 +138,7 @@ pub(super) struct Commits {
     lists: BTreeMap<ListId, InFlight>,
     failed: Option<WriteError>,
     /// What the next write begins with.
-    first: Vec<Salt>,
+    first: Option<Salt>,
 }
 
 impl Commits {
@@ -214,22 +214,20 @@ impl Commits {
 
     /// The next write keeps this salt, too.
     pub(super) fn keep_first(&mut self, salt: Salt) {
-        self.first = vec![salt];
+        self.first = Some(salt);
     }
 
-    /// Keeps salts of other nodes. Nobody waits for that: what is not kept is asked for again.
-    pub(super) fn keep(&mut self, edge: &mut Edge, learned: Vec<Salt>, dropped: Vec<Salt>) {
+    /// Keeps a salt of another node. Nobody waits for that: what is not kept is asked for again.
+    pub(super) fn keep(&mut self, edge: &mut Edge, learned: Salt) {
         self.sequence += 1;
-        let rows = vec![Row::Salts { learned, dropped }];
+        let rows = vec![Row::Salt(learned)];
         let id = WriteId(self.sequence);
         edge.put(Output::Write { id, rows });
     }
 
     fn write(&mut self, edge: &mut Edge, pending: Pending, mut rows: Vec<Row>) {
-        let learned = std::mem::take(&mut self.first);
-        if !learned.is_empty() {
-            let dropped = Vec::new();
-            rows.insert(0, Row::Salts { learned, dropped });
+        if let Some(salt) = self.first.take() {
+            rows.insert(0, Row::Salt(salt));
         }
         self.sequence += 1;
         let (id, list, remote) = (WriteId(self.sequence), pending.list, pending.is_remote());

@@ -37,7 +37,7 @@ pub(super) enum Outcome {
     /// The answer; the document is as it was.
     Answer(Result<Reply, Refusal>, Option<Wish>),
     /// The document went on; the answer is due when that is on disk.
-    Advanced(Advance, Reply, Option<Wish>),
+    Advanced(Box<Advance>, Reply, Option<Wish>),
     /// The document is not fit for use any more; nothing was written.
     Broken(Refusal),
 }
@@ -160,9 +160,11 @@ impl Edits {
             change,
             touched,
             results,
+            undone,
         } = match document.edit(&request.edit, &request.by, wall.0, &mut draw) {
             Ok(edited) => edited,
-            Err(EditRefusal::Broken(_)) => {
+            Err(EditRefusal::Broken(error)) => {
+                tracing::error!(list = %document.name(), error, "an edit broke a list's document: it is loaded anew");
                 return Outcome::Broken(Refusal::Unknown(WriteError::Failed));
             }
             Err(refusal) => return Outcome::Answer(Err(refused(refusal)), None),
@@ -191,10 +193,11 @@ impl Edits {
         let reply = Reply::Edited(io::Edited {
             change: hash,
             entries: named(&results, entries, document),
+            undone: undone.map(Box::new),
             replicas: None,
         });
         match advance {
-            Some(advance) => Outcome::Advanced(advance, reply, wish),
+            Some(advance) => Outcome::Advanced(Box::new(advance), reply, wish),
             None => Outcome::Answer(Ok(reply), wish),
         }
     }
@@ -216,7 +219,8 @@ fn named(
 }
 
 fn check(document: &Document, edit: &Edit, expect: Option<Precondition>) -> Result<(), Refusal> {
-    if document.total() == 0 && !matches!(edit, Edit::Add(_)) {
+    let needs_entries = !matches!(edit, Edit::Add(_) | Edit::Undo(_) | Edit::Redo(_));
+    if document.total() == 0 && needs_entries {
         return Err(Refusal::NoList(document.name().to_string()));
     }
     let unchanged = match expect {
@@ -239,8 +243,8 @@ fn check(document: &Document, edit: &Edit, expect: Option<Precondition>) -> Resu
 
 fn addressed(edit: &Edit) -> Option<EntryId> {
     match edit {
-        Edit::Patch(id, _) | Edit::Delete(id) | Edit::Keep(id) => Some(*id),
-        Edit::Add(_) | Edit::DeleteAll => None,
+        Edit::Patch(id, _) | Edit::Delete(id) | Edit::Resolve(id, _) => Some(*id),
+        Edit::Add(_) | Edit::DeleteAll | Edit::Undo(_) | Edit::Redo(_) => None,
     }
 }
 
@@ -249,6 +253,9 @@ fn refused(refusal: EditRefusal) -> Refusal {
         EditRefusal::NoEntry(id) => Refusal::NoEntry(id),
         EditRefusal::Deleted(id) => Refusal::Deleted(id),
         EditRefusal::NoPlace(id) => Refusal::NoPlace(id),
+        EditRefusal::Settled { id, field } => Refusal::Settled { id, field },
+        EditRefusal::NoChange(change) => Refusal::NoChange(change),
+        EditRefusal::NoUndo(change) => Refusal::NoUndo(change),
         EditRefusal::TooLarge(why) => Refusal::TooLarge(why),
         EditRefusal::Broken(_) => Refusal::Unknown(WriteError::Failed),
     }

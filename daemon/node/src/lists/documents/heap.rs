@@ -5,7 +5,7 @@
 //! the others.
 
 use crdt::list::CheckedChange;
-use names::{ChangeHash, NodeId};
+use names::{Actor, ChangeHash, NodeId};
 use std::collections::BTreeMap;
 
 /// Changes of one list that wait to be applied, or for others; and their bytes.
@@ -93,6 +93,10 @@ impl Heap {
 
     pub(super) fn senders(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.changes.values().map(|held| held.from)
+    }
+
+    pub(super) fn actors(&self) -> impl Iterator<Item = Actor> + '_ {
+        self.changes.values().map(|held| held.change.id().actor)
     }
 
     /// Takes all changes out, in the order of their operations.

@@ -6,7 +6,7 @@ use crate::lists::edge::Edge;
 use bytes::Bytes;
 use crdt::list::{self, CheckedChange, Document};
 use crdt::vector::Tip;
-use names::{ChangeHash, ListId, ListName, NodeId};
+use names::{ChangeHash, ListId, ListName, NodeId, SaltHint};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -21,8 +21,16 @@ const MAX_APPLY: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 struct Waiting {
     name: ListName,
-    /// To be applied next.
-    ready: Heap,
+    changes: Heap,
+}
+
+impl Waiting {
+    fn new(name: &ListName) -> Self {
+        Self {
+            name: name.clone(),
+            changes: Heap::default(),
+        }
+    }
 }
 
 /// Who sent each change, the first one who did.
@@ -31,8 +39,10 @@ pub(super) type Senders = BTreeMap<ChangeHash, NodeId>;
 /// What waits, of all lists.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
+    /// To be applied next.
     waiting: BTreeMap<ListId, Waiting>,
-    orphans: BTreeMap<ListId, Heap>,
+    /// What lacks others, or the word of the node whose its actor is.
+    orphans: BTreeMap<ListId, Waiting>,
     /// What both take.
     room: Room,
     poison: BTreeSet<ChangeHash>,
@@ -82,16 +92,14 @@ impl Incoming {
             edge.stats.changes_duplicate += 1;
             return Reception::Known(tip);
         }
-        let is_full = |waiting: &Waiting| waiting.ready.is_full();
+        let is_full = |waiting: &Waiting| waiting.changes.is_full();
         if !self.room.is_left_for(from) || self.waiting.get(&list).is_some_and(is_full) {
             edge.stats.dropped += 1;
             return Reception::Dropped;
         }
-        let waiting = self.waiting.entry(list).or_insert_with(|| Waiting {
-            name: name.clone(),
-            ready: Heap::default(),
-        });
-        waiting.ready.add(Held { change, from }, &mut self.room);
+        let waiting = self.waiting.entry(list);
+        let waiting = waiting.or_insert_with(|| Waiting::new(name));
+        waiting.changes.add(Held { change, from }, &mut self.room);
         Reception::Waits(tip)
     }
 
@@ -102,15 +110,15 @@ impl Incoming {
 
     /// What can be applied to a document now: all that waits, and the orphans that it completes.
     pub(super) fn next_batch(&mut self, list: ListId, document: &Document) -> Option<Batch> {
-        let Waiting { name, ready } = self.waiting.remove(&list)?;
-        let mut taken = ready.take(&mut self.room);
+        let Waiting { name, changes } = self.waiting.remove(&list)?;
+        let mut taken = changes.take(&mut self.room);
         if let Some(left) = self.careful.get_mut(&list) {
             let rest = taken.split_off(taken.len().min(1));
             *left = left.saturating_sub(1);
             if *left == 0 {
                 self.careful.remove(&list);
             }
-            self.put_back(list, name, rest);
+            self.put_back(list, &name, rest);
         }
         let only = if let [held] = taken.as_slice() {
             Some(held.change.hash())
@@ -126,35 +134,32 @@ impl Incoming {
         })
     }
 
-    fn put_back(&mut self, list: ListId, name: ListName, changes: Vec<Held>) {
-        if changes.is_empty() {
-            return;
-        }
-        let mut ready = Heap::default();
+    fn put_back(&mut self, list: ListId, name: &ListName, changes: Vec<Held>) {
         for held in changes {
-            ready.add(held, &mut self.room);
+            let waiting = self.waiting.entry(list);
+            let waiting = waiting.or_insert_with(|| Waiting::new(name));
+            waiting.changes.add(held, &mut self.room);
         }
-        self.waiting.insert(list, Waiting { name, ready });
     }
 
     /// Orphans in the order of their operations, so that one pass finds whole chains.
     fn take_completed(&mut self, list: ListId, document: &Document, taken: &mut Vec<Held>) {
-        let Some(orphans) = self.orphans.remove(&list) else {
+        let Some(Waiting { name, changes }) = self.orphans.remove(&list) else {
             return;
         };
         let hashes = taken.iter().map(|held| held.change.hash());
         let mut there: BTreeSet<ChangeHash> = hashes.collect();
-        let mut rest = Heap::default();
-        for held in orphans.take(&mut self.room) {
+        let mut rest = Waiting::new(&name);
+        for held in changes.take(&mut self.room) {
             let is_there = |dep: &ChangeHash| there.contains(dep) || document.has(dep);
             if held.change.deps().iter().all(is_there) {
                 there.insert(held.change.hash());
                 taken.push(held);
             } else {
-                rest.add(held, &mut self.room);
+                rest.changes.add(held, &mut self.room);
             }
         }
-        if !rest.is_empty() {
+        if !rest.changes.is_empty() {
             self.orphans.insert(list, rest);
         }
     }
@@ -169,11 +174,11 @@ impl Incoming {
         Duration::from_nanos(nanos) > MAX_APPLY
     }
 
-    /// Keeps changes that lack others. True if they are the list's first.
+    /// Keeps changes that lack others, or their owner's word. True if they are the list's first.
     pub(super) fn keep(
         &mut self,
         edge: &mut Edge,
-        list: ListId,
+        (list, name): (ListId, &ListName),
         orphans: Vec<CheckedChange>,
         senders: &Senders,
     ) -> bool {
@@ -181,7 +186,8 @@ impl Incoming {
             return false;
         }
         let first = !self.orphans.contains_key(&list);
-        let heap = self.orphans.entry(list).or_default();
+        let waiting = self.orphans.entry(list);
+        let heap = &mut waiting.or_insert_with(|| Waiting::new(name)).changes;
         for change in orphans {
             let from = senders.get(&change.hash()).copied();
             match from.filter(|from| self.room.is_left_for(*from) && !heap.is_full()) {
@@ -195,7 +201,16 @@ impl Incoming {
     /// Those who sent changes that still lack others: they have those.
     pub(super) fn senders_of_orphans(&self, list: ListId) -> BTreeSet<NodeId> {
         let orphans = self.orphans.get(&list);
-        orphans.into_iter().flat_map(Heap::senders).collect()
+        let senders = orphans.map(|orphans| orphans.changes.senders());
+        senders.into_iter().flatten().collect()
+    }
+
+    /// The lists for which changes wait whose actors may be of that salt.
+    pub(super) fn waiting_for_salt(&self, hint: SaltHint) -> Vec<ListId> {
+        let is_of_it =
+            |waiting: &Waiting| waiting.changes.actors().any(|actor| actor.hint() == hint);
+        let waiting = self.orphans.iter().filter(|(_, one)| is_of_it(one));
+        waiting.map(|(list, _)| *list).collect()
     }
 
     /// A change is never taken again.
@@ -227,28 +242,26 @@ impl Incoming {
     /// Drops what waits for a list.
     pub(super) fn discard(&mut self, edge: &mut Edge, list: ListId) {
         if let Some(waiting) = self.waiting.remove(&list) {
-            let refused = waiting.ready.take(&mut self.room);
+            let refused = waiting.changes.take(&mut self.room);
             edge.stats.changes_refused += u64::try_from(refused.len()).unwrap_or(0);
         }
         self.drop_orphans(list);
     }
 
     /// Looks again at the changes of a list that lacked others.
-    pub(super) fn retry_orphans(&mut self, list: ListId, name: &ListName) {
-        let orphans = self.orphans.remove(&list).unwrap_or_default();
-        for held in orphans.take(&mut self.room) {
-            let waiting = self.waiting.entry(list).or_insert_with(|| Waiting {
-                name: name.clone(),
-                ready: Heap::default(),
-            });
-            waiting.ready.add(held, &mut self.room);
+    pub(super) fn retry_orphans(&mut self, list: ListId) {
+        if let Some(Waiting { name, changes }) = self.orphans.remove(&list) {
+            let changes = changes.take(&mut self.room);
+            self.put_back(list, &name, changes);
         }
     }
 
-    /// Drops the changes of a list that lack others; gives how many.
-    pub(super) fn drop_orphans(&mut self, list: ListId) -> u64 {
-        let orphans = self.orphans.remove(&list).unwrap_or_default();
-        u64::try_from(orphans.take(&mut self.room).len()).unwrap_or(0)
+    /// Drops the changes of a list that lack others; gives them with who sent them.
+    pub(super) fn drop_orphans(&mut self, list: ListId) -> Vec<(CheckedChange, NodeId)> {
+        let orphans = self.orphans.remove(&list);
+        let taken = orphans.map(|orphans| orphans.changes.take(&mut self.room));
+        let taken = taken.into_iter().flatten();
+        taken.map(|held| (held.change, held.from)).collect()
     }
 
     /// Drops all that waits; what is known to be bad stays so.
@@ -260,6 +273,9 @@ impl Incoming {
 
     /// How many changes wait for others.
     pub(super) fn orphans(&self) -> usize {
-        self.orphans.values().map(Heap::len).sum()
+        self.orphans
+            .values()
+            .map(|orphans| orphans.changes.len())
+            .sum()
     }
 }

@@ -217,7 +217,7 @@ impl Documents {
         self.commits.leave_out(edge, list, advance, changes, row);
         // What stays may have been refused while the other one was here, and what lacked something may
         // depend on either.
-        self.incoming.retry_orphans(list, &name);
+        self.incoming.retry_orphans(list);
         for (change, from) in staying {
             let document = self.resident.get(list);
             self.incoming

@@ -2,29 +2,30 @@
 //!
 //! A node draws a salt at each start and after each failed commit, signs that it is its own, keeps that
 //! on its disk before the first change by it, and tells it to its peers. They keep it and hand it on, and
-//! find it by what the actors of one salt begin with. An actor whose salt nobody has told is of unknown
-//! owner: its changes are taken as all others, since it may be from before salts were signed, and since
-//! what is refused for what has not come yet would be refused on some nodes only.
+//! find it by what the actors of one salt begin with. Changes by an actor whose salt nobody has told are
+//! not taken, and wait for a while: so a node has no more actors than it has signed for, and whoever has a
+//! change can show whose it is. Only where members speak protocol 1, or lists are from before salts were
+//! signed, are such changes taken as all others.
 
 use crate::lists::io::Settings;
 use crate::lists::own::Own;
 use crate::proof::Domain;
 use bytes::Bytes;
 use crdt::list::{LeftOut, Salt};
-use names::{Actor, ListId, NodeId, SaltHint};
-use std::collections::{BTreeMap, BTreeSet};
+use names::{Actor, ChangeId, ListId, NodeId, SaltHint};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The most salts of one node: those of its newest runs stay. A node draws one or a few in a run.
-const MAX_OF_NODE: usize = 4_096;
+/// The most salts of one node. It draws one or a few in a run.
+const MAX_OF_NODE: usize = 65_536;
 
 /// What came of learning a salt.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Learned {
     /// It is known, or there is no room for it.
     Nothing,
-    /// It is new, and those were dropped for it.
-    New(Box<Salt>, Vec<Salt>),
+    /// It is new.
+    New(Box<Salt>),
 }
 
 /// What proves nothing.
@@ -37,8 +38,10 @@ pub(super) struct Owners {
     own: Own,
     run: u64,
     current: [u8; 16],
-    /// Each node's, the oldest run first.
-    of_node: BTreeMap<NodeId, BTreeSet<(u64, SaltHint)>>,
+    /// How many there are of each node.
+    of_node: BTreeMap<NodeId, usize>,
+    /// Whether changes by actors of unknown owners are taken.
+    takes_unsigned: bool,
 }
 
 impl Owners {
@@ -54,6 +57,7 @@ impl Owners {
             run: settings.run,
             current: settings.salt,
             of_node: BTreeMap::new(),
+            takes_unsigned: settings.takes_unsigned,
         };
         let kept = settings.salts.iter().cloned();
         for salt in kept.filter_map(|bytes| Salt::read(bytes).ok()) {
@@ -110,7 +114,11 @@ impl Owners {
     }
 
     /// Somebody tells of a salt.
-    pub(super) fn learn(&mut self, bytes: Bytes) -> Result<Learned, Unproved> {
+    pub(super) fn learn(
+        &mut self,
+        bytes: Bytes,
+        may_tell: &mut dyn FnMut(NodeId) -> bool,
+    ) -> Result<Learned, Unproved> {
         let salt = Salt::read(bytes).map_err(|_| Unproved)?;
         let owner = salt.owner();
         if self.own.known.contains_key(&(salt.hint(), owner)) {
@@ -125,32 +133,29 @@ impl Owners {
         if signer.is_none_or(|signer| signer.id != owner) {
             return Err(Unproved);
         }
-        let key = (salt.hint(), owner);
-        let dropped = self.put(salt.clone());
-        if self.own.known.contains_key(&key) {
-            Ok(Learned::New(Box::new(salt), dropped))
-        } else {
-            Ok(Learned::Nothing)
+        let count = self.of_node.get(&owner).copied().unwrap_or_default();
+        if count >= MAX_OF_NODE || !may_tell(owner) {
+            return Ok(Learned::Nothing);
         }
+        self.put(salt.clone());
+        Ok(Learned::New(Box::new(salt)))
     }
 
-    /// Puts one in; gives those that have to go for it.
-    fn put(&mut self, salt: Salt) -> Vec<Salt> {
-        let (owner, hint, run) = (salt.owner(), salt.hint(), salt.relayed().rank().run);
+    fn put(&mut self, salt: Salt) {
+        let (owner, hint) = (salt.owner(), salt.hint());
         if owner == self.own.me {
             self.note_own(salt.salt());
         }
         let known = Arc::make_mut(&mut self.own.known);
-        known.insert((hint, owner), salt);
-        let of_node = self.of_node.entry(owner).or_default();
-        of_node.insert((run, hint));
-        let mut dropped = Vec::new();
-        while of_node.len() > MAX_OF_NODE
-            && let Some((_, hint)) = of_node.pop_first()
-        {
-            dropped.extend(known.remove(&(hint, owner)));
+        if known.insert((hint, owner), salt).is_none() {
+            *self.of_node.entry(owner).or_default() += 1;
         }
-        dropped
+    }
+
+    /// Whether a change may be taken as far as its actor goes. That of the first change of an actor decides:
+    /// each other one depends on it.
+    pub(super) fn vouch(&self, list: ListId, id: ChangeId) -> bool {
+        self.takes_unsigned || id.seq > 1 || self.own.owner(list, id.actor).is_some()
     }
 
     /// Whether what is told of a fork is proved, if it needs a proof.

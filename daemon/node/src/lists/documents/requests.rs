@@ -71,7 +71,7 @@ impl Documents {
         if self.looking.len() >= MAX_LOOKING {
             return Err(Refusal::Busy);
         }
-        self.looking.insert(id, look);
+        self.looking.insert(id, look.clone());
         edge.after(timeout, Timer::Deadline(id));
         let job = Job::Look {
             name,

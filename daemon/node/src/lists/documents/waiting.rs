@@ -12,7 +12,7 @@ use crate::lists::event::{Event, Origin, Verdict};
 use crate::lists::io::Refusal;
 use crate::lists::job::Job;
 use crdt::list::{Applied, CheckedChange, Document, Fault, RawChange};
-use names::{ChangeHash, ListId};
+use names::{ChangeHash, ListId, ListName};
 
 /// What is to be remembered of a batch while it is applied.
 #[derive(Debug)]
@@ -130,7 +130,7 @@ impl Documents {
                     self.commits.advance(
                         edge,
                         list,
-                        advance,
+                        *advance,
                         vec![Verdict {
                             request,
                             result: Ok(reply),
@@ -167,11 +167,18 @@ impl Documents {
                 only,
             }) = self.incoming.next_batch(list, document)
         {
+            let is_vouched = |change: &CheckedChange| self.owners.vouch(list, change.id());
+            let (changes, unvouched): (Vec<_>, Vec<_>) = changes.into_iter().partition(is_vouched);
+            let name = document.name().clone();
             let applying = Applying {
                 total_before: document.total(),
                 senders,
                 only,
                 count: changes.len(),
+            };
+            self.keep_orphans(edge, (list, &name), unvouched, &applying.senders);
+            let Some(document) = self.resident.get_mut(list).filter(|_| !changes.is_empty()) else {
+                continue;
             };
             if Incoming::is_long(document, changes.len()) {
                 let Some(document) = self.resident.lend(list) else {
@@ -205,8 +212,9 @@ impl Documents {
         edge.stats.changes_refused += u64::try_from(refused.len()).unwrap_or(0);
         self.report_spoilers(list, &refused, &applying.senders);
         self.report_forks(edge, list, &refused, &applying.senders);
-        if self.incoming.keep(edge, list, orphans, &applying.senders) {
-            self.events.push_back(Event::Orphaned(list));
+        let document = self.resident.get(list);
+        if let Some(name) = document.map(|document| document.name().clone()) {
+            self.keep_orphans(edge, (list, &name), orphans, &applying.senders);
         }
         self.resident
             .touch(list, u64::try_from(changes.len()).unwrap_or(0));
@@ -223,6 +231,19 @@ impl Documents {
         }
         if duplicates > 0 {
             self.events.push_back(Event::Repeated(list));
+        }
+    }
+
+    /// Keeps changes for a while that lack others, or whose actors no node has signed to be its own.
+    fn keep_orphans(
+        &mut self,
+        edge: &mut Edge,
+        (list, name): (ListId, &ListName),
+        orphans: Vec<CheckedChange>,
+        senders: &Senders,
+    ) {
+        if self.incoming.keep(edge, (list, name), orphans, senders) {
+            self.events.push_back(Event::Orphaned(list));
         }
     }
 

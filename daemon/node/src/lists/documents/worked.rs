@@ -3,8 +3,9 @@
 use super::Documents;
 use crate::lists::edge::{Edge, Timer};
 use crate::lists::event::{Event, NamedVector};
-use crate::lists::io::{Refusal, Reply, Row};
+use crate::lists::io::{Disputed, Recorded, Refusal, Reply, Row};
 use crate::lists::job::{Done, JobError, Look, Seen};
+use crate::lists::own::Own;
 use crate::wire::{RequestId, WriteError};
 use names::ListId;
 use std::time::Duration;
@@ -78,7 +79,7 @@ impl Documents {
                 return None;
             }
             Done::Looked { request, found } => {
-                self.looked(edge, request, found);
+                self.looked(edge, (list, request), found);
                 return None;
             }
         }
@@ -88,7 +89,7 @@ impl Documents {
     fn looked(
         &mut self,
         edge: &mut Edge,
-        request: RequestId,
+        (list, request): (ListId, RequestId),
         found: Result<Option<Seen>, JobError>,
     ) {
         let Some(look) = self.looking.remove(&request) else {
@@ -96,9 +97,26 @@ impl Documents {
         };
         let result = match (found, look) {
             (Ok(Some(Seen::Entries(entries))), _) => Ok(Reply::Entries(entries)),
-            (Ok(Some(Seen::Disputes(entries))), _) => Ok(Reply::Disputes(entries)),
+            (Ok(Some(Seen::Disputes(entries))), _) => {
+                let own = self.owners.own();
+                let entries = entries.into_iter();
+                Ok(Reply::Disputes(
+                    entries.map(|one| owned(own, list, one)).collect(),
+                ))
+            }
+            (Ok(Some(Seen::History(accounts))), _) => {
+                let own = self.owners.own();
+                let recorded = accounts.into_iter().map(|account| Recorded {
+                    owner: own.owner(list, account.id.actor),
+                    account,
+                });
+                Ok(Reply::History(recorded.collect()))
+            }
+            (Ok(Some(Seen::LastOf(change))), _) => Ok(Reply::LastOf(change)),
             (Ok(None), Look::EntriesAt(change)) => Err(Refusal::NoChange(change)),
             (Ok(None), Look::Disputes) => Ok(Reply::Disputes(Vec::new())),
+            (Ok(None), Look::History { .. }) => Ok(Reply::History(Vec::new())),
+            (Ok(None), Look::LastOf { .. }) => Ok(Reply::LastOf(None)),
             (Err(JobError::Source(_)), _) => Err(Refusal::Unavailable(WriteError::Failed)),
             (Err(JobError::Load(_) | JobError::Gap), _) => Err(Refusal::Quarantined),
         };
@@ -111,5 +129,15 @@ impl Documents {
         self.forget_sums(list);
         self.commits
             .write_row(edge, list, Row::Quarantine { list, reason });
+    }
+}
+
+/// With the nodes whose the actors of the values are.
+fn owned(own: &Own, list: ListId, disputed: Disputed) -> Disputed {
+    let values = disputed.disputes.iter().flat_map(|dispute| &dispute.values);
+    let owners = values.filter_map(|value| Some((value.actor, own.owner(list, value.actor)?)));
+    Disputed {
+        owners: owners.collect(),
+        ..disputed
     }
 }

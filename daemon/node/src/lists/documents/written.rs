@@ -217,6 +217,7 @@ mod tests {
             resident_bytes: 1 << 20,
             known: Vec::new(),
             compares_numbers: false,
+            takes_unsigned: true,
             quarantined: Vec::new(),
             remake: Vec::new(),
         };

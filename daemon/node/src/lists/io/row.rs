@@ -116,13 +116,8 @@ pub enum Row {
         /// Which change.
         id: ChangeId,
     },
-    /// Salts of actors, as their nodes have signed them.
-    Salts {
-        /// To be kept.
-        learned: Vec<Salt>,
-        /// To be kept no longer.
-        dropped: Vec<Salt>,
-    },
+    /// A salt of actors, as its node has signed it.
+    Salt(Salt),
     /// The list's document cannot be loaded; it takes no more changes. Its rows stay.
     Quarantine {
         /// Which list.

@@ -24,6 +24,8 @@ pub struct Stats {
     pub changes_refused: u64,
     /// Those of them whose numbers other changes of their actors have.
     pub changes_forked: u64,
+    /// Changes received and not taken, since no node has signed that their actor is its own.
+    pub changes_unsigned: u64,
     /// Changes that have left their lists.
     pub changes_left_out: u64,
     /// Changes waiting for others that they depend on.

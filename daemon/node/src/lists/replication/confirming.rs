@@ -160,7 +160,7 @@ impl Replication {
         let is_member = self
             .view
             .as_ref()
-            .is_none_or(|view| view.expected().any(|member| member.id == peer));
+            .is_none_or(|view| view.all().any(|member| member.id == peer));
         if !is_member {
             return;
         }

@@ -153,7 +153,7 @@ impl Replication {
             Message::LeftOut { list, left_out } => {
                 changed.extend(self.left_out(edge, documents, from, list, left_out));
             }
-            Message::Salts(salts) => self.salts(edge, documents, peer, salts),
+            Message::Salts(salts) => changed = self.salts(edge, documents, peer, salts),
             Message::WhoseActors { list, actors } => {
                 self.tell_salts(edge, documents, (conn, list), &actors);
             }

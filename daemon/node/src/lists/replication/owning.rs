@@ -23,11 +23,31 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 const MAX_UNPROVED: u32 = 16;
 const EVERYTHING: (Shard, Shard) = (Shard(0), Shard(255));
 
-/// What is known of asking for salts, and of what proved nothing.
+/// Of how many salts of its own a peer may tell at once, and how often of another one after that. A node
+/// draws one at each start: each makes an actor in each list, which costs every change of it some more.
+const OWN: Pace = Pace {
+    at_once: 64,
+    each: Duration::from_secs(600),
+};
+/// The same of salts of others, which it has taken at that pace itself.
+const RELAYED: Pace = Pace {
+    at_once: 4_096,
+    each: Duration::from_millis(100),
+};
+
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    at_once: u32,
+    each: Duration,
+}
+
+/// What is known of asking for salts, of what proved nothing, and of what was told.
 #[derive(Debug, Default)]
 pub(super) struct Owning {
     asked: BTreeMap<(NodeId, SaltHint), Instant>,
     unproved: BTreeMap<NodeId, u32>,
+    /// When each peer has used up what it may tell of its own salts (`true`) and of others'.
+    used_up: BTreeMap<(NodeId, bool), Instant>,
 }
 
 impl Owning {
@@ -35,6 +55,19 @@ impl Owning {
     pub(super) fn tick(&mut self, now: Instant) {
         self.unproved.clear();
         self.asked.retain(|_, at| now.since(*at) < ASK_AGAIN);
+        self.used_up.retain(|_, until| *until > now);
+    }
+
+    /// Whether a peer may tell of a new salt, its own or another node's.
+    fn may_tell(&mut self, now: Instant, peer: NodeId, is_own: bool) -> bool {
+        let pace = if is_own { OWN } else { RELAYED };
+        let until = self.used_up.entry((peer, is_own)).or_insert(now);
+        let next = (*until).max(now) + pace.each;
+        let may = next.since(now) <= pace.each * pace.at_once;
+        if may {
+            *until = next;
+        }
+        may
     }
 
     /// Whether what that peer brings is judged.
@@ -83,16 +116,23 @@ impl Replication {
         documents: &mut Documents,
         peer: NodeId,
         salts: Vec<Bytes>,
-    ) {
+    ) -> BTreeSet<ListId> {
+        let mut lists = BTreeSet::new();
         for bytes in salts {
             if !self.owning.may_prove(peer) {
-                return;
+                break;
             }
-            if let Err(Unproved) = documents.learn_salt(edge, bytes) {
-                tracing::debug!(%peer, "a salt that proves nothing");
-                self.owning.note_unproved(peer);
+            let now = edge.now.instant;
+            let mut may_tell = |owner: NodeId| self.owning.may_tell(now, peer, owner == peer);
+            match documents.learn_salt(edge, bytes, &mut may_tell) {
+                Ok(waiting) => lists.extend(waiting),
+                Err(Unproved) => {
+                    tracing::debug!(%peer, "a salt that proves nothing");
+                    self.owning.note_unproved(peer);
+                }
             }
         }
+        lists
     }
 
     /// Asks who brings changes whose they are, where that is not known.
@@ -152,5 +192,28 @@ impl Replication {
         if !salts.is_empty() {
             edge.send(conn, EVERYTHING, &Message::Salts(salts));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_tells_of_few_salts_of_its_own_and_of_many_of_others() {
+        let (mut owning, peer) = (Owning::default(), NodeId([7; 16]));
+        let at = |seconds| Instant::from_nanos(1) + Duration::from_secs(seconds);
+        let mut told = |seconds, is_own| {
+            let may = (0..10_000).filter(|_| owning.may_tell(at(seconds), peer, is_own));
+            let count = may.count();
+            owning.tick(at(seconds));
+            count
+        };
+        assert_eq!((told(0, true), told(0, false)), (64, 4_096));
+        assert_eq!((told(599, true), told(600, true)), (0, 1));
+        assert_eq!(told(600, false), 4_096);
+        assert_eq!(told(1_200 + 600 * 63, true), 64);
+        let other = NodeId([8; 16]);
+        assert!(owning.may_tell(at(0), other, true));
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Waits {
 
 /// On how many nodes of the roster something shall be.
 pub(super) fn asked(view: &RosterView, replicas: Replicas) -> Result<usize, Refusal> {
-    let have = view.expected().count();
+    let have = view.all().count();
     match replicas {
         Replicas::Count(asked) if asked > have => Err(Refusal::TooManyReplicas { asked, have }),
         Replicas::Count(asked) => Ok(asked.max(1)),
@@ -150,7 +150,7 @@ impl Waits {
 impl Wait {
     fn ask(&self, edge: &mut Edge, view: &RosterView, peers: &Peers) {
         let open = peers.iter().filter(|(peer, _)| {
-            !self.confirmed.contains(peer) && view.expected().any(|member| member.id == *peer)
+            !self.confirmed.contains(peer) && view.all().any(|member| member.id == *peer)
         });
         for (peer, conn) in open {
             self.ask_peer(edge, (peer, conn), peers.protocol_of(conn));
@@ -174,7 +174,7 @@ impl Wait {
     fn names(&self, view: &RosterView) -> Vec<NodeName> {
         let me = view.member(view.me).into_iter();
         let others = view
-            .expected()
+            .all()
             .filter(|member| member.id != view.me && self.confirmed.contains(&member.id));
         me.chain(others)
             .map(|member| member.profile.name.clone())
@@ -200,6 +200,8 @@ impl Wait {
             reply @ (Reply::Unconfirmed(_)
             | Reply::Entries(_)
             | Reply::Disputes(_)
+            | Reply::History(_)
+            | Reply::LastOf(_)
             | Reply::Lagging(_)
             | Reply::Forks(_)
             | Reply::Contradictions(_)

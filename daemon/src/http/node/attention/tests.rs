@@ -27,6 +27,8 @@ fn member(id: u8, state: MemberState) -> MemberView {
         conn: None,
         protocol: None,
         indirect: None,
+        breach: None,
+        away: None,
     }
 }
 
@@ -382,4 +384,19 @@ fn a_key_that_signs_is_told_of_before_it_ends() {
         broken.what.ends_with("any more: its files do not fit"),
         "{broken:?}"
     );
+}
+
+#[test]
+fn who_was_cut_off_is_named_with_the_reason() {
+    let found = judged(|snapshot| {
+        Arc::make_mut(&mut snapshot.views).members[2].breach = Some(node::wire::CloseReason::Abuse);
+    });
+    let [one] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert!(
+        one.what.contains("cut n3 off") && one.what.contains("a bound of the protocol"),
+        "{one:?}"
+    );
+    assert!(one.remedy.contains("muster revoke n3"), "{one:?}");
 }

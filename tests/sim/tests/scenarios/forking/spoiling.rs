@@ -34,7 +34,7 @@ fn displaced() -> Bytes {
 /// All nodes hand the spoiler on, as it shows that there are two: none of them has made it.
 #[test]
 fn who_shows_that_a_list_was_forked_by_a_change_that_spoils_it_is_not_cut_off() {
-    let mut world = Script::compared(3);
+    let mut world = Script::compared_unsigned(3);
     let sound = vec![unhex(ADDITION), displaced()];
     push_groceries(&mut world, (1, 0), sound.clone());
     push_groceries(&mut world, (0, 1), sound.clone());

@@ -1,47 +1,61 @@
-//! The families that have a series for each member on the roster but the node itself.
+//! The families that have a series for each member on the roster but the node itself, and for each
+//! process that is expected.
 //!
 //! The library keeps every series that it has ever had; members come, are forgotten, and take others'
 //! names.
 
 use super::Snapshot;
+use crate::process::Expected;
+use names::ProcessName;
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 const ROUND_TRIP: &str = "muster_member_round_trip_seconds";
 const UP: &str = "muster_member_up";
+const EXPECTED: &str = "muster_processes_expected";
 
-/// Writes for each member how far it is, and whether this node reaches it. One that left is expected by
-/// nobody.
-pub(super) fn write(text: &mut String, snapshot: &Snapshot) {
+/// Writes for each member how far it is, and whether this node reaches it. One that left, or is away on
+/// purpose, is expected by nobody.
+pub(super) fn write_members(text: &mut String, snapshot: &Snapshot) {
     let view = &snapshot.views;
     let (mut trips, mut members) = (BTreeMap::new(), BTreeMap::new());
     for member in view.expected().filter(|member| member.id != view.me) {
         let is_up = member.state.is_reachable();
-        let link = snapshot
-            .links
-            .get(&member.id)
-            .filter(|_| member.conn.is_some() && is_up);
+        let link = snapshot.links.get(&member.id);
+        let link = link.filter(|_| member.conn.is_some() && is_up);
         if let Some(far) = link.and_then(|link| link.round_trip) {
             trips.insert(&member.profile.name, far.as_secs_f64());
         }
         // For a while two may have one name.
         *members.entry(&member.profile.name).or_insert(is_up) &= is_up;
     }
-    // Writing to a string does not fail.
     let help =
         "The round trip to that member, as QUIC measures it; there is none without a connection";
-    let _ = writeln!(
-        text,
-        "# HELP {ROUND_TRIP} {help}\n# TYPE {ROUND_TRIP} gauge"
-    );
-    for (name, seconds) in trips {
-        let _ = writeln!(text, "{ROUND_TRIP}{{member=\"{name}\"}} {seconds}");
-    }
-    let help = "Whether this node reaches that member, 1 or 0; there is none for itself";
-    let _ = writeln!(text, "# HELP {UP} {help}\n# TYPE {UP} gauge");
-    for (name, is_up) in members {
-        let up = u8::from(is_up);
-        let _ = writeln!(text, "{UP}{{member=\"{name}\"}} {up}");
+    write(text, (ROUND_TRIP, help, "member"), trips);
+    let members = members
+        .into_iter()
+        .map(|(name, is_up)| (name, u8::from(is_up)));
+    let help = "Whether this node reaches that member, 1 or 0; there is none for itself and for those that are away on purpose";
+    write(text, (UP, help, "member"), members);
+}
+
+/// Writes for each process that is expected whether it is there.
+pub(super) fn write_processes(text: &mut String, expected: &BTreeMap<ProcessName, Expected>) {
+    let processes = expected.iter();
+    let processes = processes.map(|(name, expected)| (name, u8::from(expected.is_up)));
+    let help = "Whether a process has that name, 1 or 0: of those that [processes] expect names, and for an hour of those that ended with failure";
+    write(text, (EXPECTED, help, "process"), processes);
+}
+
+fn write<N: Display, V: Display>(
+    text: &mut String,
+    (family, help, label): (&str, &str, &str),
+    series: impl IntoIterator<Item = (N, V)>,
+) {
+    // No name has what would have a meaning in a label, and writing to a string does not fail.
+    let _ = writeln!(text, "# HELP {family} {help}\n# TYPE {family} gauge");
+    for (name, value) in series {
+        let _ = writeln!(text, "{family}{{{label}=\"{name}\"}} {value}");
     }
 }
 
@@ -74,6 +88,8 @@ mod tests {
             conn: Some(ConnId(1)),
             protocol: None,
             indirect: None,
+            breach: None,
+            away: None,
         }
     }
 
@@ -96,7 +112,7 @@ mod tests {
         };
         snapshot.links = (1..4).map(|id| (NodeId([id; 16]), link)).collect();
         let mut text = String::new();
-        write(&mut text, &snapshot);
+        write_members(&mut text, &snapshot);
         let series: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         let expected = [
             "muster_member_round_trip_seconds{member=\"n2\"} 0.64",

@@ -1,0 +1,81 @@
+//! Looking into a list for clients: as it was, what was written apart, who changed what.
+
+use super::{JobError, Source};
+use crate::lists::io::Disputed;
+use crdt::entry::{Author, Entry};
+use crdt::list::{Account, Document, Moment, Way};
+use names::{ChangeHash, EntryId, ListId};
+use std::collections::BTreeMap;
+
+/// What is looked for in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Its entries as of this change.
+    EntriesAt(ChangeHash),
+    /// Its entries with fields that were written apart.
+    Disputes,
+    /// Its changes, or those of one entry.
+    History {
+        /// Only those that wrote to this entry.
+        entry: Option<EntryId>,
+        /// Only those that stand before this one.
+        before: Option<Moment>,
+        /// At most so many.
+        most: usize,
+    },
+    /// The last change that somebody has made on this node.
+    LastOf {
+        /// Who.
+        by: Author,
+        /// What for.
+        way: Way,
+    },
+}
+
+/// What was seen, in the order of [`Look`]'s variants.
+#[derive(Debug)]
+pub enum Seen {
+    /// In the order of the list.
+    Entries(Vec<Entry>),
+    /// In the order of their ids.
+    Disputes(Vec<Disputed>),
+    /// The newest first.
+    History(Vec<Account>),
+    /// None if there is none.
+    LastOf(Option<ChangeHash>),
+}
+
+/// Looks at a document that was made of the source.
+pub(super) fn see(
+    list: ListId,
+    document: &Document,
+    look: Look,
+    source: &dyn Source,
+) -> Result<Option<Seen>, JobError> {
+    Ok(match look {
+        Look::EntriesAt(change) => document.entries_at(change).map(Seen::Entries),
+        Look::History {
+            entry,
+            before,
+            most,
+        } => Some(Seen::History(document.history(entry, before, most))),
+        Look::LastOf { by, way } => {
+            let made = source.made(list)?;
+            let is_own = |actor| made.contains_key(&actor);
+            Some(Seen::LastOf(document.next_of(&by, way, is_own)))
+        }
+        Look::Disputes => {
+            let entries = document.entries().into_iter();
+            let disputed = entries.filter(|entry| !entry.conflicts.is_empty());
+            let mut all: Vec<Disputed> = disputed
+                .map(|entry| Disputed {
+                    disputes: document.disputes(entry.id),
+                    owners: BTreeMap::new(),
+                    entry,
+                })
+                .collect();
+            all.sort_unstable_by_key(|one| one.entry.id);
+            Some(Seen::Disputes(all))
+        }
+    })
+}
