@@ -17,6 +17,12 @@ use std::time::Duration;
 /// A member is asked for its own word on its generation once in so long.
 const DOUBT_EACH: Duration = Duration::from_secs(1);
 
+/// Whether something is said of a node in a later generation than the one in which that node speaks
+/// itself.
+fn is_ahead(member: &Member, own: Identity) -> bool {
+    member.id().node == own.node && member.id().generation > own.generation
+}
+
 impl Swim {
     /// Takes a packet that came from `from`, as its connection proves.
     ///
@@ -49,7 +55,7 @@ impl Swim {
         self.prove(edge, header.src);
         let now = edge.instant();
         let filtered = codec::without_members(packet, read, |member| {
-            self.is_believed(now, (from, role), member, evidence)
+            !is_ahead(member, header.src) && self.is_believed(now, (from, role), member, evidence)
         })?;
         let packet = filtered.as_deref().unwrap_or(packet);
         let packet = if self.seen.len() < MAX_MEMBERS {
@@ -118,10 +124,13 @@ impl Swim {
         from: (NodeId, Role),
         evidence: &impl Fn(NodeId) -> Evidence,
     ) -> Vec<Member> {
-        let now = edge.instant();
+        let (now, me) = (edge.instant(), self.identity());
+        let speaker = self.seen(from.0).map(|seen| seen.identity);
         members.retain(|member| {
-            member.id().node == self.identity().node
-                || self.is_believed(now, from, member, evidence)
+            if speaker.is_some_and(|speaker| is_ahead(member, speaker)) || is_ahead(member, me) {
+                return false;
+            }
+            member.id().node == me.node || self.is_believed(now, from, member, evidence)
         });
         self.ask_doubted(edge);
         members
@@ -140,6 +149,11 @@ impl Swim {
         let (said, me) = (*member.id(), self.identity());
         if said.node == from {
             return true;
+        }
+        // This node alone knows of its generations to come: foca would take such a one for another member
+        // at this node's address, and tell all that it is down.
+        if is_ahead(member, me) {
+            return false;
         }
         // A generation has one address. foca would take itself at another one for another member, and tell
         // all when that is down.

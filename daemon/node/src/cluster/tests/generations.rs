@@ -54,6 +54,16 @@ fn a_connected_node_has_the_generation_that_it_tells_itself() {
 }
 
 #[test]
+fn of_a_generation_to_come_a_node_says_nothing_itself() {
+    let mut bench = lied_to_bench(Protocol::PROVED);
+    let down = Message::Members(vec![Member::new(node2(1), 0, State::Down)]);
+    // The first connection is that of node2.
+    bench.act(Act::Say(1, down));
+    let seen = bench.machine.swim.seen(NODE2).unwrap();
+    assert_eq!((seen.identity, seen.is_active()), (node2(0), true));
+}
+
+#[test]
 fn a_connected_node_is_asked_at_most_once_a_second_whether_it_is_in_a_later_generation() {
     let mut bench = lied_to_bench(Protocol::PROVED);
     packets_to_node2(&mut bench);
