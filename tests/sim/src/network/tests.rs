@@ -101,12 +101,12 @@ fn a_dial_to_nobody_is_given_up() {
 
 #[test]
 fn a_killed_peer_is_noticed_by_silence_and_an_ended_one_at_once() {
-    for (orderly, least, most) in [(false, 7, 12), (true, 0, 1)] {
+    for (orderly, least, most) in [(false, 60, 92), (true, 0, 1)] {
         let mut bench = Bench::new(2);
         bench.dial(0, 1);
         bench.run(20);
         bench.network.stop(&mut bench.queue, 1, orderly);
-        bench.run(20);
+        bench.run(100);
         let after = bench.closed(0)[0].since(Instant::default()).as_secs() - 20;
         assert!((least..=most).contains(&after), "{orderly}: {after}");
     }
@@ -186,9 +186,9 @@ fn a_cut_closes_both_ends_late() {
         if !one_way {
             bench.network.cuts.one_way(1, 0);
         }
-        bench.run(9);
+        bench.run(80);
         assert!(bench.closed(0).is_empty() && bench.closed(1).is_empty());
-        bench.run(20);
+        bench.run(110);
         assert_eq!((bench.closed(0).len(), bench.closed(1).len()), (1, 1));
     }
 }

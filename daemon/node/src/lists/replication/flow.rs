@@ -7,9 +7,10 @@ use names::NodeId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What may be under way from a peer: about as much as comes within this time, within bounds.
-const WINDOW_TIME: Duration = Duration::from_secs(4);
-const LEAST_WINDOW: usize = 32 << 10;
+/// What may be under way from a peer: about as much as comes within this time, or within two round trips,
+/// within bounds.
+const WINDOW_TIME: Duration = Duration::from_secs(2);
+const LEAST_WINDOW: usize = 16 << 10;
 const UNKNOWN_WINDOW: usize = 64 << 10;
 const MOST_WINDOW: usize = 1 << 20;
 /// The rate is measured over so many bytes.
@@ -67,7 +68,9 @@ impl Flow {
 
     fn window(&self) -> usize {
         self.rate.map_or(UNKNOWN_WINDOW, |rate| {
-            let bytes = rate.saturating_mul(WINDOW_TIME.as_secs());
+            let time = WINDOW_TIME.max(self.round_trip.unwrap_or_default() * 2);
+            let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            let bytes = rate.saturating_mul(millis) / 1_000;
             let bytes = usize::try_from(bytes).unwrap_or(MOST_WINDOW);
             bytes.clamp(LEAST_WINDOW, MOST_WINDOW)
         })
@@ -203,7 +206,7 @@ mod tests {
         let mut near = Flows::default();
         near.answered(PEER, Duration::from_millis(200));
         near.stalled(PEER);
-        assert_eq!(near.window(PEER), MOST_WINDOW);
+        assert_eq!(near.window(PEER), 512 << 10);
     }
 
     #[test]
