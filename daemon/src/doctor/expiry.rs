@@ -47,8 +47,8 @@ pub(crate) fn remedy(whose: Whose) -> &'static str {
                 pki issue NAME --renew), bring it to this host, then restart musterd"
         }
         Whose::Authority => {
-            "muster pki rotate where ca.key is, bring the new ca.pem to all nodes and restart \
-                them one by one, then renew their certificates"
+            "muster pki rotate where ca.key is, bring the new ca.pem to all nodes and reload them \
+                (muster reload), then renew their certificates; muster pki retire ends it"
         }
         Whose::Signer => {
             "where the cluster's key is: muster pki authority NAME, with authority/ of this node's \

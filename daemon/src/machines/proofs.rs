@@ -7,7 +7,7 @@ use crdt::roster::Revocation;
 use names::{NodeId, NodeName, Role};
 use node::proof::{Domain, Marks, Proofs};
 use node::wire::Peer;
-use pki::Withdrawn;
+use pki::{By, Withdrawn};
 use std::sync::Arc;
 
 /// Those of the certificate in force.
@@ -35,7 +35,7 @@ impl Proofs for Certified {
 
     fn signer(&self, chain: &[u8], domain: Domain, said: &[u8], proof: &[u8]) -> Option<Peer> {
         let message = domain.message(self.0.cluster(), said);
-        let facts = self.0.signer(chain, &message, proof)?;
+        let facts = self.0.signer((chain, judged_by(domain)), &message, proof)?;
         let name = NodeName::new(&facts.name).ok()?;
         Some(Peer {
             id: NodeId(facts.id),
@@ -65,6 +65,15 @@ impl Proofs for Certified {
             key: marks.key,
             issuers: marks.issuers,
         })
+    }
+}
+
+/// What is said of lists counts for as long as they are kept, also if its author is gone; all else is said
+/// anew by who has another certificate.
+fn judged_by(domain: Domain) -> By {
+    match domain {
+        Domain::Salt | Domain::OwnChange => By::Ever,
+        Domain::Line | Domain::LogHead | Domain::Revocation | Domain::Away => By::Now,
     }
 }
 

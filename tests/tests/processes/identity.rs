@@ -30,8 +30,12 @@ async fn a_second_daemon_on_a_directory_is_refused_in_words() -> anyhow::Result<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_authority_is_replaced_while_the_cluster_runs() -> anyhow::Result<()> {
-    let fleet = Fleet::started(2).await?;
+    let mut fleet = Fleet::started(2).await?;
     let authority = fleet.dir.path().join("ca");
+    fleet.nodes[0]
+        .add("groceries", "by the first authority")
+        .await?;
+    fleet.agree().await?;
     run(Command::new(program("muster"))
         .args(["pki", "rotate", "--dir"])
         .arg(&authority))?;
@@ -53,6 +57,24 @@ async fn an_authority_is_replaced_while_the_cluster_runs() -> anyhow::Result<()>
         fleet.split(&[]).await?;
         fleet.whole().await?;
     }
+    // Who joins when only the new one is trusted can still check whose the old changes are.
+    run(Command::new(program("muster"))
+        .args(["pki", "retire", "--dir"])
+        .arg(&authority))?;
+    for node in &fleet.nodes {
+        std::fs::copy(authority.join("ca.pem"), node.dir.join("tls/ca.pem"))?;
+        ensure!(node.call("POST", "/v1/reload", None).await?.status == 200);
+    }
+    fleet.add("late")?.start()?;
+    fleet.whole().await?;
+    fleet.agree().await?;
+    let late = &fleet.nodes[2];
+    ensure!(late.entries("groceries").await?.len() == 1);
+    let history = late.get("/v1/lists/groceries/history").await?.json();
+    ensure!(
+        history["items"][0]["node"] == fleet.nodes[0].name,
+        "{history}"
+    );
     Ok(())
 }
 

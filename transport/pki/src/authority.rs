@@ -3,7 +3,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `ca.pem` | the authority's certificate, self-signed, valid for 10 years; after a [`rotate`] also the earlier ones |
+//! | `ca.pem` | the authority's certificate, self-signed, valid for 10 years; after a [`rotate`] also the earlier ones, in force or [former](crate::retire) |
 //! | `ca.key` | its key (mode 0600) |
 //! | `issued/NAME` | the id of the node of that name, as 32 hexadecimal digits: names and ids are never given twice |
 //! | `issued/NAME.pem` | the latest certificate of that node, with those between it and `ca.pem` |
@@ -42,7 +42,7 @@ pub const NODE_LIFE: std::time::Duration = std::time::Duration::from_secs(730 * 
 /// How far a certificate's begin lies back, for nodes whose clocks are behind.
 const BACKDATED: Duration = Duration::days(1);
 
-const AUTHORITY_FILE: &str = "ca.pem";
+pub(crate) const AUTHORITY_FILE: &str = "ca.pem";
 const AUTHORITY_KEY_FILE: &str = "ca.key";
 const NODE_FILE: &str = "node.pem";
 const NODE_KEY_FILE: &str = "node.key";
@@ -160,7 +160,7 @@ pub fn init(dir: &Path) -> Result<Authority, PkiError> {
 
 /// Replaces the authority of the cluster in `dir` by a new one of the same cluster. `ca.pem` holds
 /// both from now on, the new one first: give it to all nodes, reload them, then renew their
-/// certificates; only then take the old one out of `ca.pem`.
+/// certificates; only then [`retire`](crate::retire) the old one.
 pub fn rotate(dir: &Path) -> Result<Authority, PkiError> {
     let (path, key_path) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));
     let (_, old, _) = signing_authority(dir)?;
@@ -427,7 +427,7 @@ fn write_node(dir: &Path, made: &MadeNode, out: &Path, replace: Replace) -> Resu
 }
 
 /// The key that signs, and its certificate among those in `ca.pem`.
-fn signing_authority(
+pub(crate) fn signing_authority(
     dir: &Path,
 ) -> Result<(KeyPair, AuthorityFacts, CertificateDer<'static>), PkiError> {
     let (path, key_path) = (dir.join(AUTHORITY_FILE), dir.join(AUTHORITY_KEY_FILE));

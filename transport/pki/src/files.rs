@@ -1,11 +1,14 @@
 //! Files that are there whole or not at all, with the right mode from their first byte on.
 
 use crate::PkiError;
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64, HEXLOWER};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+
+/// How long a line of PEM is (RFC 7468, section 2).
+const PEM_LINE: usize = 64;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug)]
@@ -82,4 +85,16 @@ fn fill(path: &Path, bytes: &[u8], mode: Mode) -> io::Result<()> {
         .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// The PEM block of that label with those bytes.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    let text = BASE64.encode(der);
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(PEM_LINE)
+        .filter_map(|line| std::str::from_utf8(line).ok())
+        .collect();
+    let lines = lines.join("\n");
+    format!("-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n")
 }

@@ -2,6 +2,7 @@
 //! checked in words.
 
 use crate::certificate::{self, Bearer, CertificateFault, NodeFacts};
+use crate::former;
 use crate::proofs::chain_of;
 use data_encoding::HEXLOWER;
 use names::Role;
@@ -128,6 +129,16 @@ pub enum IdentityError {
     },
 }
 
+impl IdentityError {
+    pub(crate) fn clusters(file: &Path, one: [u8; 16], other: [u8; 16]) -> Self {
+        Self::Clusters {
+            file: file.to_owned(),
+            one: HEXLOWER.encode(&one),
+            other: HEXLOWER.encode(&other),
+        }
+    }
+}
+
 /// A node's certificate and key and its cluster's authorities. Invariant: they were checked against
 /// each other when loaded.
 #[derive(Clone, Debug)]
@@ -138,12 +149,21 @@ pub struct Identity {
     key: Arc<CertifiedKey>,
     roots: Arc<RootCertStore>,
     authorities: Arc<[CertificateDer<'static>]>,
+    ever: Arc<Ever>,
+}
+
+/// The authorities by which what was signed at any time is judged.
+#[derive(Debug)]
+struct Ever {
+    roots: RootCertStore,
+    /// Those that are in force no more.
+    former: Vec<CertificateDer<'static>>,
 }
 
 impl Identity {
-    /// Loads a node's identity from three PEM files: the authorities (several during a rotation,
-    /// all of one cluster; expired ones are left out), the certificate, followed by those between it
-    /// and its authority, and its key, which only its owner may read.
+    /// Loads a node's identity from three PEM files: the authorities (several during a rotation, and
+    /// former ones, all of one cluster; expired ones count as former), the certificate, followed by those
+    /// between it and its authority, and its key, which only its owner may read.
     pub fn load(ca: &Path, certificate: &Path, key: &Path) -> Result<Self, IdentityError> {
         let Authorities {
             cluster,
@@ -151,6 +171,7 @@ impl Identity {
             roots,
             certificates: trusted,
         } = authorities(ca)?;
+        let ever = ever(ca, cluster, &trusted)?;
         let chain = certificates(certificate)?;
         let Some(leaf) = chain.first().cloned() else {
             return Err(IdentityError::Empty {
@@ -179,6 +200,7 @@ impl Identity {
             key: Arc::new(key),
             roots: Arc::new(roots),
             authorities: trusted.into(),
+            ever: Arc::new(ever),
         };
         identity.check_signature(certificate, ca, &leaf, &between)?;
         Ok(identity)
@@ -239,6 +261,11 @@ impl Identity {
         &self.authorities
     }
 
+    /// Those that the cluster had before, as far as their file says so, and those that have expired.
+    pub fn former_authorities(&self) -> &[CertificateDer<'static>] {
+        &self.ever.former
+    }
+
     /// When the last of the authorities expires, in Unix seconds.
     pub fn authority_not_after(&self) -> i64 {
         self.authority_not_after
@@ -272,6 +299,19 @@ impl Identity {
         at: UnixTime,
     ) -> Result<(), CertificateError> {
         verify(&self.roots, leaf, intermediates, at)
+    }
+
+    /// As [`verify_at`](Self::verify_at), also if it ends at a former authority.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn verify_ever(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        at: UnixTime,
+    ) -> Result<(), CertificateError> {
+        verify(&self.ever.roots, leaf, intermediates, at)
     }
 
     /// The one of the cluster's authorities at which this node's own certificate ends: while an
@@ -366,12 +406,7 @@ fn authorities(file: &Path) -> Result<Authorities, IdentityError> {
         let facts = certificate::authority(&der).map_err(fault)?;
         let one = *cluster.get_or_insert(facts.cluster);
         if one != facts.cluster {
-            let (one, other) = (HEXLOWER.encode(&one), HEXLOWER.encode(&facts.cluster));
-            return Err(IdentityError::Clusters {
-                file: file.to_owned(),
-                one,
-                other,
-            });
+            return Err(IdentityError::clusters(file, one, facts.cluster));
         }
         if facts.not_after >= now {
             roots
@@ -396,6 +431,24 @@ fn authorities(file: &Path) -> Result<Authorities, IdentityError> {
             certificates: valid,
         }),
     }
+}
+
+/// Reads all authorities of a file, beside those in force.
+fn ever(
+    file: &Path,
+    cluster: [u8; 16],
+    in_force: &[CertificateDer<'static>],
+) -> Result<Ever, IdentityError> {
+    let (mut roots, mut former) = (RootCertStore::empty(), former::ever(file, cluster)?);
+    for der in &former {
+        let added = roots.add(der.clone());
+        added.map_err(|_| IdentityError::Certificate {
+            file: file.to_owned(),
+            fault: CertificateFault::Malformed,
+        })?;
+    }
+    former.retain(|der| !in_force.contains(der));
+    Ok(Ever { roots, former })
 }
 
 /// All certificates of a PEM file, in order.
@@ -430,7 +483,7 @@ pub(crate) fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, Identit
     })
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, IdentityError> {
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>, IdentityError> {
     let error = |reason| IdentityError::Read {
         file: file.to_owned(),
         reason,

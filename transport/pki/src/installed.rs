@@ -2,8 +2,9 @@
 
 use crate::authority::PkiError;
 use crate::files::{self, Mode, Replace};
+use crate::former::{FORMER, LABEL};
 use crate::identity::Identity;
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 use rcgen::{KeyPair, PKCS_ED25519};
 use std::fs;
 use std::path::Path;
@@ -11,8 +12,6 @@ use std::path::Path;
 const AUTHORITIES: &str = "ca.pem";
 const CERTIFICATE: &str = "node.pem";
 const KEY: &str = "node.key";
-/// How long a line of PEM is (RFC 7468, section 2).
-const PEM_LINE: usize = 64;
 
 /// A node's new key, which never leaves its host.
 pub struct NodeKey {
@@ -146,20 +145,13 @@ pub fn replace_certificate(
 }
 
 impl Identity {
-    /// The cluster's authorities in PEM, as [`Identity::load`] reads them.
+    /// The cluster's authorities in PEM, as [`Identity::load`] reads them, the former ones last.
     pub fn authorities_pem(&self) -> String {
-        let one = |der: &rustls::pki_types::CertificateDer<'_>| {
-            let text = BASE64.encode(der);
-            let lines: Vec<&str> = text
-                .as_bytes()
-                .chunks(PEM_LINE)
-                .filter_map(|line| std::str::from_utf8(line).ok())
-                .collect();
-            format!(
-                "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-                lines.join("\n")
-            )
-        };
-        self.authorities().iter().map(one).collect()
+        let in_force = self.authorities().iter();
+        let in_force = in_force.map(|der| files::pem(LABEL, der));
+        let former = self.former_authorities();
+        in_force
+            .chain(former.iter().map(|der| files::pem(FORMER, der)))
+            .collect()
     }
 }

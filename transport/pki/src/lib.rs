@@ -2,7 +2,8 @@
 //! its own files and in those that its peers show.
 //!
 //! An administrator makes an authority once ([`init`]) and issues each node's files with it
-//! ([`issue`], [`renew`]); [`rotate`] replaces the authority. A node loads its files as its
+//! ([`issue`], [`renew`]); [`rotate`] replaces the authority, and [`retire`] ends the trust in
+//! the one before. A node loads its files as its
 //! [`Identity`] and judges a peer's certificate by [`Identity::verify`] and [`certificate::node`].
 //! Nodes join without copied files by way of an authority below that one ([`delegate`], [`Signer`])
 //! and a [`Token`]; [`install`] writes what they get.
@@ -24,6 +25,7 @@
 mod authority;
 pub mod certificate;
 pub mod files;
+mod former;
 mod identity;
 mod installed;
 mod invitation;
@@ -36,12 +38,13 @@ pub use authority::{
     Signer, delegate, init, issue, list, rename, renew, rotate,
 };
 pub use certificate::{Bearer, CertificateFault};
+pub use former::retire;
 pub use identity::{Identity, IdentityError, provider};
 pub use installed::{NodeKey, install, replace_certificate};
 pub use invitation::{
     Claim, Fingerprint, InvitationId, JoinKey, PinError, Pinned, Token, TokenError, is_untimely,
 };
 pub use names::Role;
-pub use proofs::{MAX_CHAIN_BYTES, Proofs};
+pub use proofs::{By, MAX_CHAIN_BYTES, Proofs};
 pub use server::{Server, ServerError};
 pub use withdrawn::{Intermediate, Mark, Marks, Withdrawn, intermediates, mark, marks};

@@ -39,7 +39,16 @@ const MAX_KNOWN: usize = 20_000;
 pub struct Proofs {
     identity: RwLock<Identity>,
     /// By the hash of its chain. A chain of another node is judged once, until the next reload.
-    known: Mutex<HashMap<[u8; 32], Owner>>,
+    known: Mutex<HashMap<([u8; 32], By), Owner>>,
+}
+
+/// By which authorities a chain is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum By {
+    /// Those in force.
+    Now,
+    /// Those that the cluster has, or had: for what is kept for ever.
+    Ever,
 }
 
 /// Whose a chain is.
@@ -107,13 +116,18 @@ impl Proofs {
     /// Whose certificate a chain has; `None` if it does not end at an authority of this cluster. Anybody
     /// may show it: it proves nothing about who does.
     pub fn holder(&self, chain: &[u8]) -> Option<NodeFacts> {
-        self.owner(chain).map(|owner| owner.facts)
+        self.owner(chain, By::Now).map(|owner| owner.facts)
     }
 
-    /// Who has signed a message, as its chain shows; `None` if the chain does not end at an authority
+    /// Who has signed a message, as its chain shows; `None` if the chain does not end at such an authority
     /// of this cluster, or the proof is not that certificate's of that message.
-    pub fn signer(&self, chain: &[u8], message: &[u8], proof: &[u8]) -> Option<NodeFacts> {
-        let owner = self.owner(chain)?;
+    pub fn signer(
+        &self,
+        (chain, by): (&[u8], By),
+        message: &[u8],
+        proof: &[u8],
+    ) -> Option<NodeFacts> {
+        let owner = self.owner(chain, by)?;
         is_signed(&owner.key, message, proof).then_some(owner.facts)
     }
 
@@ -154,21 +168,22 @@ impl Proofs {
             && certificate::key(&der).is_ok_and(|key| is_signed(&key, message, proof))
     }
 
-    fn owner(&self, chain: &[u8]) -> Option<Owner> {
+    fn owner(&self, chain: &[u8], by: By) -> Option<Owner> {
         let hash: [u8; 32] = digest(&SHA256, chain).as_ref().try_into().ok()?;
-        if let Some(known) = self.known.lock().get(&hash) {
+        let key = (hash, by);
+        if let Some(known) = self.known.lock().get(&key) {
             return Some(known.clone());
         }
-        let owner = self.judge(chain)?;
+        let owner = self.judge(chain, by)?;
         let mut known = self.known.lock();
         if known.len() >= MAX_KNOWN {
             known.clear();
         }
-        known.insert(hash, owner.clone());
+        known.insert(key, owner.clone());
         Some(owner)
     }
 
-    fn judge(&self, chain: &[u8]) -> Option<Owner> {
+    fn judge(&self, chain: &[u8], by: By) -> Option<Owner> {
         let certificates = read_chain(chain)?;
         let (leaf, between) = certificates.split_first()?;
         let mut began = 0;
@@ -176,7 +191,12 @@ impl Proofs {
             began = began.max(certificate::validity(der).ok()?.0);
         }
         let then = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(began).ok()?));
-        self.identity.read().verify_at(leaf, between, then).ok()?;
+        let identity = self.identity.read();
+        let judged = match by {
+            By::Now => identity.verify_at(leaf, between, then),
+            By::Ever => identity.verify_ever(leaf, between, then),
+        };
+        judged.ok()?;
         Some(Owner {
             facts: certificate::node(leaf).ok()?,
             key: certificate::key(leaf).ok()?,

@@ -1,7 +1,7 @@
 //! What nodes have signed, as other nodes judge it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use pki::{Identity, Proofs};
+use pki::{By, Identity, Proofs};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::path::Path;
@@ -34,24 +34,43 @@ fn a_proof_shows_who_has_signed_what() {
     let beta = node(&dir, "ca", "beta", pki::NODE_LIFE);
     let (chain, proof) = (alpha.chain(), alpha.sign(b"said").unwrap());
     for _ in 0..2 {
-        let signer = beta.signer(&chain, b"said", &proof).unwrap();
+        let signer = beta.signer((&chain, By::Now), b"said", &proof).unwrap();
         assert_eq!(signer.name, "alpha");
     }
     assert_eq!(proof, alpha.sign(b"said").unwrap(), "it is deterministic");
-    assert!(beta.signer(&chain, b"Said", &proof).is_none());
-    assert!(beta.signer(&beta.chain(), b"said", &proof).is_none());
+    assert!(beta.signer((&chain, By::Now), b"Said", &proof).is_none());
+    assert!(
+        beta.signer((&beta.chain(), By::Now), b"said", &proof)
+            .is_none()
+    );
     for cut in [0, 1, 2, proof.len() - 1] {
-        assert!(beta.signer(&chain, b"said", &proof[..cut]).is_none());
+        assert!(
+            beta.signer((&chain, By::Now), b"said", &proof[..cut])
+                .is_none()
+        );
     }
     for cut in [0, 3, 4, chain.len() - 1] {
-        assert!(beta.signer(&chain[..cut], b"said", &proof).is_none());
+        assert!(
+            beta.signer((&chain[..cut], By::Now), b"said", &proof)
+                .is_none()
+        );
     }
     let longer = [&chain[..], &[0]].concat();
-    assert!(beta.signer(&longer, b"said", &proof).is_none());
-    assert!(beta.signer(&chain.repeat(4), b"said", &proof).is_some());
-    assert!(beta.signer(&chain.repeat(5), b"said", &proof).is_none());
+    assert!(beta.signer((&longer, By::Now), b"said", &proof).is_none());
+    assert!(
+        beta.signer((&chain.repeat(4), By::Now), b"said", &proof)
+            .is_some()
+    );
+    assert!(
+        beta.signer((&chain.repeat(5), By::Now), b"said", &proof)
+            .is_none()
+    );
     let stranger = node(&dir, "other", "gamma", pki::NODE_LIFE);
-    assert!(stranger.signer(&chain, b"said", &proof).is_none());
+    assert!(
+        stranger
+            .signer((&chain, By::Now), b"said", &proof)
+            .is_none()
+    );
     assert!(stranger.cluster() != beta.cluster());
 }
 
@@ -62,7 +81,7 @@ fn a_certificate_proves_after_its_end_what_was_signed_with_it() {
     let brief = node(&dir, "ca", "brief", Duration::from_secs(1));
     let (chain, proof) = (brief.chain(), brief.sign(b"said").unwrap());
     sleep(Duration::from_millis(2_100));
-    assert!(beta.signer(&chain, b"said", &proof).is_some());
+    assert!(beta.signer((&chain, By::Now), b"said", &proof).is_some());
 }
 
 #[test]
@@ -71,11 +90,63 @@ fn a_node_signs_with_its_latest_certificate_and_trusts_its_latest_authorities() 
     let alpha = node(&dir, "ca", "alpha", pki::NODE_LIFE);
     let beta = node(&dir, "ca", "beta", pki::NODE_LIFE);
     let (chain, proof) = (alpha.chain(), alpha.sign(b"said").unwrap());
-    assert!(beta.signer(&chain, b"said", &proof).is_some());
+    assert!(beta.signer((&chain, By::Now), b"said", &proof).is_some());
     let other = node(&dir, "other", "gamma", pki::NODE_LIFE);
     beta.reload(load(&dir.path().join("gamma")));
-    assert!(beta.signer(&chain, b"said", &proof).is_none());
+    assert!(beta.signer((&chain, By::Now), b"said", &proof).is_none());
     assert_eq!(beta.chain(), other.chain());
+}
+
+#[test]
+fn by_a_former_authority_only_what_is_kept_for_ever_is_judged() {
+    let dir = TempDir::new().unwrap();
+    let ca = dir.path().join("ca");
+    let alpha = node(&dir, "ca", "alpha", pki::NODE_LIFE);
+    let (chain, proof) = (alpha.chain(), alpha.sign(b"said").unwrap());
+    assert_eq!(pki::retire(&ca).unwrap(), 0, "there is but one");
+    for _ in 0..2 {
+        pki::rotate(&ca).unwrap();
+    }
+    assert_eq!(pki::retire(&ca).unwrap(), 2);
+    let beta = node(&dir, "ca", "beta", pki::NODE_LIFE);
+    assert!(beta.signer((&chain, By::Now), b"said", &proof).is_none());
+    let signer = beta.signer((&chain, By::Ever), b"said", &proof).unwrap();
+    assert_eq!(signer.name, "alpha");
+    assert!(beta.signer((&chain, By::Now), b"said", &proof).is_none());
+    assert!(beta.signer((&chain, By::Ever), b"Said", &proof).is_none());
+    let stranger = node(&dir, "other", "gamma", pki::NODE_LIFE);
+    let (chain, proof) = (stranger.chain(), stranger.sign(b"said").unwrap());
+    assert!(beta.signer((&chain, By::Ever), b"said", &proof).is_none());
+}
+
+#[test]
+fn who_joins_later_is_told_of_the_former_authorities_too() {
+    let dir = TempDir::new().unwrap();
+    let ca = dir.path().join("ca");
+    pki::init(&ca).unwrap();
+    pki::rotate(&ca).unwrap();
+    pki::retire(&ca).unwrap();
+    let beta = dir.path().join("beta");
+    pki::issue(&ca, ("beta", pki::Role::Member), &beta, pki::NODE_LIFE).unwrap();
+    let identity = load(&beta);
+    assert_eq!(
+        (
+            identity.authorities().len(),
+            identity.former_authorities().len()
+        ),
+        (1, 1)
+    );
+    std::fs::write(beta.join("ca.pem"), identity.authorities_pem()).unwrap();
+    assert_eq!(
+        load(&beta).former_authorities(),
+        identity.former_authorities()
+    );
+    // Another authority is added before the former ones, and a second one is retired.
+    pki::rotate(&ca).unwrap();
+    assert_eq!(pki::retire(&ca).unwrap(), 1);
+    std::fs::copy(ca.join("ca.pem"), beta.join("ca.pem")).unwrap();
+    pki::renew(&ca, "beta", &beta, pki::NODE_LIFE).unwrap();
+    assert_eq!(load(&beta).former_authorities().len(), 2);
 }
 
 /// An authority for nodes below the cluster's own in `ca`.

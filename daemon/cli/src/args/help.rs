@@ -108,6 +108,7 @@ const RISKY: &[&str] = &[
     "renew",
     "reopen",
     "resolve",
+    "retire",
     "revoke",
     "rm",
     "rm-list",

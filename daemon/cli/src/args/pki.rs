@@ -16,8 +16,18 @@ pub(crate) enum Pki {
     /// Make a new authority of the same cluster, before the old one expires
     ///
     /// ca.pem then holds both. Bring it to all nodes and reload them; only then renew their
-    /// certificates.
+    /// certificates, and end the trust in the old one by muster pki retire.
     Rotate {
+        /// Where the certificate authority is
+        #[arg(long, value_name = "DIR", default_value = "ca")]
+        dir: PathBuf,
+    },
+    /// End the trust in the authorities that were replaced
+    ///
+    /// ca.pem keeps them as former ones: nobody gets in by them, but nodes that join later can still
+    /// check who wrote what to lists. Bring it to all nodes and reload them, once all have new
+    /// certificates.
+    Retire {
         /// Where the certificate authority is
         #[arg(long, value_name = "DIR", default_value = "ca")]
         dir: PathBuf,

@@ -43,6 +43,7 @@ pub(crate) async fn run(
             );
             told_made(&made, dir, &words, output)
         }
+        Pki::Retire { dir } => retire(dir, output),
         Pki::Authority {
             name,
             dir,
@@ -84,6 +85,20 @@ pub(crate) async fn run(
             told_issued(&issued.map_err(failure)?, &out, output)
         }
     }
+}
+
+/// Ends the trust in the authorities that were replaced.
+fn retire(dir: &Path, output: &Output) -> Result<(), Failure> {
+    let retired = pki::retire(dir).map_err(failure)?;
+    let shown = dir.display();
+    let words = match retired {
+        0 => format!("ca.pem in {shown} holds one authority: nothing was changed"),
+        _ => format!(
+            "ca.pem in {shown} trusts the newest authority only, and keeps those before it to check what \
+             was written to lists: bring it to all nodes and reload them"
+        ),
+    };
+    told(output, &words, &json!({ "dir": dir, "retired": retired }))
 }
 
 /// Signs a withdrawal, and says what it says.

@@ -348,7 +348,8 @@ fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
             what,
             "the log says who sent them (journalctl -u muster -p warning): it lies, or is faulty. In \
                 a cluster that is older than protocol 2 they may be good: set [cluster] \
-                accept_unsigned here and restart",
+                accept_unsigned here and restart; where the cluster's authority was replaced, bring \
+                the ca.pem here that has the former one (muster pki retire)",
         ));
     }
     if stats.remaking > 0 {
