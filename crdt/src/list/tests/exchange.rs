@@ -216,3 +216,37 @@ fn a_batch_of_many_new_actors_gives_the_same_document() {
     assert_same(&at_once.document, &in_parts.document);
     assert_eq!(at_once.document.total(), 303);
 }
+
+/// A replica whose actor is the `nth` of very many.
+fn one_of_many(nth: u16) -> Replica {
+    let mut actor = [9; 16];
+    actor[..2].copy_from_slice(&nth.to_be_bytes());
+    let name = ListName::new("groceries").unwrap();
+    Replica {
+        document: Document::new(name, Actor(actor)),
+        drawn: u128::from(nth) << 64,
+        ..Replica::new(1)
+    }
+}
+
+#[test]
+fn heads_of_any_number_are_taken_and_the_next_write_merges_them() {
+    let mut all = Replica::new(2);
+    let writers = 0..1_500;
+    let changes = writers.clone().flat_map(|nth| {
+        let mut writer = one_of_many(nth);
+        writer.add("at the same time");
+        writer.changes
+    });
+    let applied = all
+        .document
+        .apply(changes.map(|raw| checked(&raw)).collect());
+    assert!(applied.unwrap().orphans.is_empty());
+    assert_eq!(all.document.heads().len(), writers.len());
+    let id = all.add("after all of them");
+    assert_eq!(all.document.heads().len(), 1);
+    let merged = checked(&all.changes[0]);
+    assert_eq!(merged.deps().len(), writers.len(), "its peers take it");
+    all.patch(id, done(true));
+    assert_eq!(checked(&all.changes[1]).deps().len(), 1);
+}

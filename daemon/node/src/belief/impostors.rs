@@ -11,7 +11,7 @@ use std::time::Duration;
 const LOOK_EACH: Duration = Duration::from_secs(3);
 /// A node whose name another bears ends no sooner after its start, so that whoever starts it again
 /// does not do so in vain all the time.
-const NAMESAKE_AFTER: Duration = Duration::from_secs(15);
+const NAMESAKE_AFTER: Duration = Duration::from_secs(5);
 
 /// What others have said of a *rival*, which has this node's certificate, and of a *namesake*, which
 /// has its name in a certificate of its own. Neither ends this node before it has proved itself in a
