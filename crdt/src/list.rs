@@ -41,6 +41,7 @@ mod read;
 mod resolve;
 mod salt;
 mod scan;
+mod slack;
 mod then;
 mod undo;
 mod word;

@@ -222,6 +222,12 @@ impl Document {
                 change.bytes().len(),
             );
         }
+        let cutting = batch
+            .fit
+            .iter()
+            .filter(|change| !change.outline.only_adds());
+        let operations = cutting.map(|change| change.change.len()).sum::<usize>();
+        self.cut(u64::try_from(operations).unwrap_or(u64::MAX));
         applied.touched = batch
             .added
             .iter()

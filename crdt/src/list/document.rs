@@ -7,6 +7,7 @@ use super::left_out::{Basis, Ruling};
 use super::message::{self, Act};
 use super::position::Run;
 use super::read::Union;
+use super::slack::Slack;
 use super::{genesis, past, scan};
 use crate::entry::Entry;
 use crate::vector::{Mark, Sums, Tip, VersionVector};
@@ -114,6 +115,8 @@ pub struct Document {
     operations: u64,
     /// How many bytes its changes take, uncompressed: its text, also what was overwritten.
     content: usize,
+    /// Room that is held beside that.
+    slack: Slack,
     modified_at: i64,
     has_unknown_keys: bool,
     /// Which changes stay where there are several with one number.
@@ -164,6 +167,7 @@ impl Document {
             sums: Sums::default(),
             operations: 1,
             content: genesis::BYTES.len(),
+            slack: Slack::default(),
             modified_at: 0,
             has_unknown_keys: false,
             rulings: BTreeSet::new(),
@@ -285,6 +289,12 @@ impl Document {
         self.operations += (max_op + 1).saturating_sub(start_op);
         self.max_op = self.max_op.max(max_op);
         self.modified_at = self.modified_at.max(seconds.saturating_mul(1000));
+    }
+
+    /// A change with so many operations has written between what was there.
+    pub(super) fn cut(&mut self, operations: u64) {
+        self.slack.cut(operations, self.content);
+        self.slack.trim(&mut self.doc, self.content);
     }
 
     /// Reads entries anew after a change, and says how they were and are.
@@ -471,6 +481,7 @@ impl Document {
                 self.vector.len() * CLOCK_BYTES,
             ),
             (self.content, 1),
+            (self.slack.bytes(self.content), 1),
         ];
         parts.iter().fold(BASE_BYTES, |sum, (count, bytes)| {
             sum.saturating_add(count.saturating_mul(*bytes))

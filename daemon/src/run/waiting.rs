@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn until<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let mut told: Option<(String, Instant)> = None;
     let mut pause = FIRST_PAUSE;
+    // The clock, which some reasons tell, goes on.
+    let gist = |reason: &str| reason.replace(|one: char| one.is_ascii_digit(), "");
     loop {
         let reason = match attempt() {
             Ok(found) => return found,
@@ -27,13 +29,13 @@ pub(super) fn until<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
         systemd::waiting(&reason, PATIENCE);
         let now = Instant::now();
         match &told {
-            Some((before, at)) if *before == reason && now.duration_since(*at) < pause => {}
+            Some((before, at)) if *before == gist(&reason) && now.duration_since(*at) < pause => {}
             before => {
                 if before.is_some() {
                     pause = LONGEST_PAUSE.min(pause * 2);
                 }
-                tracing::warn!(reason, "the start waits");
-                told = Some((reason, now));
+                tracing::warn!(reason = reason.as_str(), "the start waits");
+                told = Some((gist(&reason), now));
             }
         }
         sleep(LOOK_EACH);

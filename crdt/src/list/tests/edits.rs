@@ -388,3 +388,28 @@ fn what_is_no_list_does_not_load() {
         LoadError::Incomplete(1)
     );
 }
+
+#[test]
+fn room_that_edits_between_long_notes_leave_is_counted_and_given_back() {
+    let mut a = Replica::new(1);
+    let long = || NewEntry {
+        title: "long".into(),
+        notes: "n".repeat(40_000),
+        ..NewEntry::default()
+    };
+    let ids = a
+        .edit(&Edit::Add((0..25).map(|_| long()).collect()))
+        .results;
+    let before = a.document.bytes();
+    let content = 25 * 40_000;
+    assert!((content..2 * content).contains(&before), "{before}");
+    let mut highest = 0;
+    for (nth, id) in ids.iter().cycle().take(100).enumerate() {
+        a.patch(*id, done(nth % 2 == 0));
+        highest = highest.max(a.document.bytes());
+    }
+    assert!(highest > before + 10 * content, "it is counted: {highest}");
+    assert!(highest < 24 * content, "and given back: {highest}");
+    a.edit(&Edit::DeleteAll);
+    assert!(a.document.bytes() < 3 * content);
+}
