@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | start | `01` ‖ number of items (4) ‖ seqno (8) |
 //! | each item | `02` ‖ kind (1) ‖ compression (1) ‖ keyspace (8) ‖ key length (2) ‖ value length (4) ‖ stored length (4) ‖ key ‖ stored value |
+//! | or, for an item, that all of a keyspace goes | `04` ‖ keyspace (8) |
 //! | end | `03` ‖ XXH3 of the items (8) ‖ `FJL` `03` |
 
 use std::fs::{File, OpenOptions};
@@ -17,33 +18,84 @@ use std::path::{Path, PathBuf};
 const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
+const CLEAR: u8 = 4;
 const MAGIC: [u8; 4] = [b'F', b'J', b'L', 3];
+/// The bytes before the first item of a batch.
+const BATCH_HEAD: usize = 13;
+/// The kind of an item that was written, and not deleted.
+const VALUE: u8 = 0;
+const NOT_COMPRESSED: u8 = 0;
+const LZ4: u8 = 1;
+/// No value has more.
+const MAX_VALUE_BYTES: usize = 64 << 20;
+/// What a damaged journal is called when somebody has seen that it is damaged.
+const SEEN: &str = "acknowledged";
 
-/// Cuts off each journal before its first damaged batch.
+/// A disk's blocks are written one by one: a torn write lacks whole ones.
+const BLOCK: usize = 512;
+
+/// Cuts off each journal before its first damaged batch, which fjall does in silence for some kinds of
+/// damage, while it refuses to open for others.
 ///
 /// A power cut can tear the last batch, which nobody was told of: some of its blocks are written,
-/// earlier ones are not. fjall forgives that where the structure breaks, but refuses to open when
-/// only the checksum is wrong. What follows a damaged batch is lost: nothing after a torn one, and
-/// after a block that went bad only what the other nodes have too. The journal as it was stays
-/// beside it, as `N.damaged`.
-pub(super) fn cut_damage(database: &Path) -> std::io::Result<()> {
+/// earlier ones are not. Any other damage is of what was acknowledged: then the journal as it was is kept
+/// in `damaged` first, for what is intact behind the damage.
+pub(super) fn cut_damage(database: &Path, damaged: &Path) -> std::io::Result<()> {
+    if !database.try_exists()? {
+        return Ok(());
+    }
     for path in journals(database)? {
         let bytes = std::fs::read(&path)?;
-        let intact = intact_bytes(&bytes);
-        let used = bytes
-            .iter()
-            .rposition(|byte| *byte != 0)
-            .map_or(0, |last| last.saturating_add(1));
-        if intact < used {
-            tracing::warn!(journal = %path.display(), intact, used, "a journal is damaged: cut \
-                off there");
-            copy(&path, &path.with_extension("damaged"))?;
-            let file = OpenOptions::new().write(true).open(&path)?;
-            file.set_len(u64::try_from(intact).unwrap_or(u64::MAX))?;
-            file.sync_all()?;
+        let (intact, used) = (intact_bytes(&bytes), used_bytes(&bytes));
+        if intact >= used {
+            continue;
         }
+        if is_torn(bytes.get(intact..used).unwrap_or_default()) {
+            tracing::warn!(journal = %path.display(), intact, used, "the last write to a journal is \
+                incomplete: it is cut off there");
+        } else {
+            let kept = free_place(&path, damaged)?;
+            tracing::error!(journal = %path.display(), kept = %kept.display(), intact, used,
+                "a journal is damaged: it is cut off there, and what is intact behind it is salvaged");
+            copy(&path, &kept)?;
+            File::open(damaged)?.sync_all()?;
+        }
+        let file = OpenOptions::new().write(true).open(&path)?;
+        file.set_len(u64::try_from(intact).unwrap_or(u64::MAX))?;
+        file.sync_all()?;
     }
     File::open(database)?.sync_all()
+}
+
+/// Where a damaged journal is kept: under its own name and a number that is free.
+fn free_place(journal: &Path, damaged: &Path) -> std::io::Result<PathBuf> {
+    std::fs::create_dir_all(damaged)?;
+    let stem = journal.file_stem().unwrap_or_default().to_string_lossy();
+    let mut places = (1..).map(|nth: u32| damaged.join(format!("{stem}-{nth}.jnl")));
+    let is_free = |place: &PathBuf| {
+        let seen = place.with_extension(SEEN);
+        !place.exists() && !seen.exists()
+    };
+    places
+        .find(is_free)
+        .ok_or(std::io::ErrorKind::AlreadyExists.into())
+}
+
+/// Whether the last write to a journal was not finished: nothing whole follows it, and its end is not
+/// there, or some block of it was never written.
+fn is_torn(rest: &[u8]) -> bool {
+    let lacks_block = rest
+        .chunks(BLOCK)
+        .any(|block| block.iter().all(|byte| *byte == 0));
+    let is_followed =
+        (1..rest.len()).any(|at| skip_batch(rest.get(at..).unwrap_or_default()).is_some());
+    !is_followed && (lacks_block || !rest.ends_with(&MAGIC))
+}
+
+/// What stands before the zeros at the end of a journal.
+fn used_bytes(journal: &[u8]) -> usize {
+    let last = journal.iter().rposition(|byte| *byte != 0);
+    last.map_or(0, |last| last.saturating_add(1))
 }
 
 /// Writes the journals anew, to other blocks of the disk.
@@ -58,6 +110,23 @@ pub(super) fn renew(database: &Path) -> std::io::Result<()> {
         std::fs::rename(draft, path)?;
     }
     File::open(database)?.sync_all()
+}
+
+/// The damaged journals that are kept and that nobody has acknowledged.
+pub(super) fn kept(damaged: &Path) -> std::io::Result<Vec<PathBuf>> {
+    match journals(damaged) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        found => found,
+    }
+}
+
+/// Somebody has seen that they are damaged: they stay, and nobody is told of them any more.
+pub(super) fn acknowledge(damaged: &Path) -> std::io::Result<usize> {
+    let kept = kept(damaged)?;
+    for path in &kept {
+        std::fs::rename(path, path.with_extension(SEEN))?;
+    }
+    Ok(kept.len())
 }
 
 fn journals(database: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -109,7 +178,7 @@ fn skip_batch(journal: &[u8]) -> Option<&[u8]> {
     let _seqno: [u8; 8] = take(&mut rest)?;
     let items = rest;
     for _ in 0..count {
-        skip_item(&mut rest)?;
+        skip_entry(&mut rest)?;
     }
     let items = items.get(..items.len().checked_sub(rest.len())?)?;
     let [END] = take(&mut rest)? else { return None };
@@ -118,16 +187,80 @@ fn skip_batch(journal: &[u8]) -> Option<&[u8]> {
     whole.then_some(rest)
 }
 
-fn skip_item(rest: &mut &[u8]) -> Option<()> {
-    let [ITEM, _kind, _compression] = take(rest)? else {
+/// One row of a batch, as it stands in a journal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item<'a> {
+    kind: u8,
+    compression: u8,
+    pub(super) key: &'a [u8],
+    length: usize,
+    stored: &'a [u8],
+}
+
+impl Item<'_> {
+    /// What was written under its key; `None` if that was deleted, or cannot be read.
+    pub(super) fn value(&self) -> Option<Vec<u8>> {
+        match (self.kind, self.compression) {
+            (VALUE, NOT_COMPRESSED) => Some(self.stored.to_vec()),
+            (VALUE, LZ4) if self.length <= MAX_VALUE_BYTES => {
+                lz4_flex::decompress(self.stored, self.length).ok()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The rows in a damaged journal that can be found behind the damage: those of whole batches, and
+/// single ones. Each is to be judged by itself: where a batch is not whole, anything may stand.
+pub(super) fn items_behind(journal: &[u8]) -> Vec<Item<'_>> {
+    let used = journal.get(..used_bytes(journal)).unwrap_or_default();
+    let mut rest = used.get(intact_bytes(used)..).unwrap_or_default();
+    let mut items = Vec::new();
+    while let Some((tag, after)) = rest.split_first() {
+        if let (START, Some(behind)) = (*tag, skip_batch(rest)) {
+            let mut batch = rest.get(BATCH_HEAD..).unwrap_or_default();
+            while let Some(item) = read_item(&mut batch) {
+                items.push(item);
+            }
+            rest = behind;
+            continue;
+        }
+        let mut one = rest;
+        if let (ITEM, Some(item)) = (*tag, read_item(&mut one)) {
+            items.push(item);
+        }
+        rest = after;
+    }
+    items
+}
+
+/// Skips an item, or the order to empty a keyspace.
+fn skip_entry(rest: &mut &[u8]) -> Option<()> {
+    if rest.first() == Some(&CLEAR) {
+        let _: [u8; 9] = take(rest)?;
+        return Some(());
+    }
+    read_item(rest).map(drop)
+}
+
+fn read_item<'a>(rest: &mut &'a [u8]) -> Option<Item<'a>> {
+    let [ITEM, kind, compression] = take(rest)? else {
         return None;
     };
     let _keyspace: [u8; 8] = take(rest)?;
     let key = usize::from(u16::from_le_bytes(take(rest)?));
-    let _value: [u8; 4] = take(rest)?;
+    let length = usize::try_from(u32::from_le_bytes(take(rest)?)).ok()?;
     let stored = usize::try_from(u32::from_le_bytes(take(rest)?)).ok()?;
-    *rest = rest.get(key.checked_add(stored)?..)?;
-    Some(())
+    let (key, after) = rest.split_at_checked(key)?;
+    let (stored, after) = after.split_at_checked(stored)?;
+    *rest = after;
+    Some(Item {
+        kind,
+        compression,
+        key,
+        length,
+        stored,
+    })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {

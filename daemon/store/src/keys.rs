@@ -24,6 +24,12 @@ pub(super) fn change(list: ListId, id: ChangeId) -> Vec<u8> {
     [list.0.as_slice(), &id.actor.0, &id.seq.to_be_bytes()].concat()
 }
 
+/// The list in a key of `changes`; `None` if it is none.
+pub(super) fn list_of_change(key: &[u8]) -> Option<ListId> {
+    let (list, _) = key.split_first_chunk()?;
+    (key.len() == 40).then_some(ListId(*list))
+}
+
 /// `left-out`: list ‖ what names it among those of its list.
 pub(super) fn left_out(list: ListId, one: &LeftOut) -> Vec<u8> {
     [list.0.as_slice(), &one.key()].concat()

@@ -20,6 +20,7 @@
 //! | `lock` | locked (flock) while a daemon runs; holds its pid in decimal |
 //! | `format` | the number of this format in decimal; read before anything is touched |
 //! | `db/` | the fjall database (its format 3) with the keyspaces below |
+//! | `damaged/` | journals of it that were damaged, as they were found: `N.jnl` until somebody acknowledges them, then `N.acknowledged` |
 //!
 //! Integers are big endian. *place* = order (zero bytes as `00 ff`) ‖ `00 00` ‖ entry id (16);
 //! *due* = `00` ‖ milliseconds since the epoch (8, sign bit flipped), or `01` and eight zero bytes
@@ -72,11 +73,13 @@ mod open;
 mod read;
 mod reopen;
 mod rows;
+mod salvage;
 mod syncs;
 
 pub use open::OpenError;
 pub use read::{AgendaKey, ReadError, Reader};
 pub use rows::TokenRow;
+pub use salvage::{Damage, Salvaged};
 
 use bytes::Bytes;
 use commit::{Committer, Observers, Request, Work};
@@ -229,6 +232,24 @@ impl Store {
                 .put_and_wait(NODE, &node.0)
                 .map_err(|error| unusable(error.to_string())),
         }
+    }
+
+    /// The damage of journals that was found when the store was opened, then or earlier, and that nobody
+    /// has acknowledged. Reads these journals: calls block.
+    ///
+    /// # Errors
+    /// The disk fails, or the store is being reopened.
+    pub fn damages(&self) -> Result<Vec<Damage>, ReadError> {
+        salvage::damages(&open::damaged(&self.shared.dir), &self.reader().view()?)
+    }
+
+    /// Somebody has seen the damage: nobody is told of it any more. The journals stay on the disk. Gives
+    /// how many there were.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn acknowledge_damage(&self) -> std::io::Result<usize> {
+        journal::acknowledge(&open::damaged(&self.shared.dir))
     }
 
     fn put_and_wait(&self, key: &'static [u8], value: &[u8]) -> Result<(), WriteError> {

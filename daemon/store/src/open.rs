@@ -5,7 +5,7 @@ use super::convert::ConvertError;
 use super::db::{Db, Outlives, Space, View};
 use super::read::Known;
 use super::{CLUSTER, Epoch, NODE, ReadError, Reader, Recovered, TABLE};
-use super::{convert, journal, keys, marks, read, rows};
+use super::{convert, journal, keys, marks, read, rows, salvage};
 use bytes::Bytes;
 use crdt::entry::Field;
 use names::{ListId, NodeId};
@@ -137,12 +137,20 @@ impl Home {
         self.dir.join("db")
     }
 
+    /// Where damaged journals are kept.
+    pub(super) fn damaged(&self) -> PathBuf {
+        damaged(&self.dir)
+    }
+
     /// Opens the database and reads what it has. A panic in it is an error like any other.
     pub(super) fn open_database(&self, epoch: Epoch) -> Result<(Arc<Db>, Recovered), String> {
         let words = |failure: Failure| self.words(&failure);
         let opened = catch_unwind(AssertUnwindSafe(|| {
-            let db = Arc::new(open_or_repair(&self.database()).map_err(words)?);
+            let cut = journal::cut_damage(&self.database(), &self.damaged());
+            cut.map_err(|error| words(fjall::Error::Io(error).into()))?;
+            let db = Arc::new(Db::open(&self.database()).map_err(|error| words(error.into()))?);
             self.convert(&db)?;
+            salvage::restore_salts(&self.damaged(), &db).map_err(words)?;
             let recovered = recovered(&db, epoch).map_err(words)?;
             Ok((db, recovered))
         }));
@@ -199,19 +207,6 @@ impl Reader {
             .transpose()
             .map_err(|reason| ReadError::row("the node's id", reason))
     }
-}
-
-/// Opens the database; where it stumbles over its journal, again after first aid. fjall returns an error
-/// for some kinds of torn batches, and builds of it with assertions panic for others.
-fn open_or_repair(database: &Path) -> Result<Db, Failure> {
-    let damage = match catch_unwind(AssertUnwindSafe(|| Db::open(database))) {
-        Ok(Err(fjall::Error::JournalRecovery(damage))) => damage.to_string(),
-        Ok(opened) => return Ok(opened?),
-        Err(_) => "reading it panicked".to_owned(),
-    };
-    tracing::warn!(damage, "the database's journal is damaged");
-    journal::cut_damage(database).map_err(fjall::Error::Io)?;
-    Ok(Db::open(database)?)
 }
 
 fn recovered(db: &Arc<Db>, epoch: Epoch) -> Result<Recovered, Failure> {
@@ -369,6 +364,11 @@ fn read_small(file: &File) -> std::io::Result<String> {
     let mut text = String::new();
     file.take(SMALL_FILE_BYTES).read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// Where damaged journals of that data directory are kept.
+pub(super) fn damaged(dir: &Path) -> PathBuf {
+    dir.join("damaged")
 }
 
 /// What the file system of a directory has left for this process and its size, in bytes; `None` if

@@ -329,7 +329,7 @@ pub(super) fn sums_of(
 }
 
 /// The name of a list; where its row is damaged, that of the names which has this id.
-fn name_of(view: &View, list: ListId) -> Result<Option<ListName>, ReadError> {
+pub(super) fn name_of(view: &View, list: ListId) -> Result<Option<ListName>, ReadError> {
     let row = view.get(Space::Lists, &list.0)?;
     match row.map(|row| rows::decode_list_name(&row)) {
         Some(Ok(name)) => Ok(Some(name)),

@@ -31,6 +31,8 @@ mod processes;
 mod restart;
 #[path = "store_suite/rows.rs"]
 mod rows;
+#[path = "store_suite/salvage.rs"]
+mod salvage;
 #[path = "store_suite/views.rs"]
 mod views;
 #[path = "store_suite/writer.rs"]

@@ -30,7 +30,7 @@ fn every_acknowledged_commit_survives_kill_9() {
 }
 
 /// Copies a store as it is on the disk now.
-fn image(from: &Path, to: &Path) {
+pub(crate) fn image(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for file in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
         let copy = to.join(file.file_name());
