@@ -122,11 +122,24 @@ impl Decision {
     }
 }
 
+/// What a change has added that is lost to its list: to be added again as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Additions {
+    /// Who added it, as the change says.
+    pub by: Author,
+    /// When, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The entries, with their ids, in order.
+    pub entries: Vec<NewEntry>,
+}
+
 /// One intention of a client, which becomes one change of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
     /// Adds all of these or none.
     Add(Vec<NewEntry>),
+    /// Adds all of these or none, by whom and when they were added before.
+    AddAgain(Box<Additions>),
     /// Changes one entry.
     Patch(EntryId, EntryPatch),
     /// Deletes one entry.

@@ -18,6 +18,7 @@
 //! even: an edit wins over a concurrent deletion, and the entry says so among its conflicts. An edit
 //! of such an entry leaves the odd value where it is: only a decision overwrites both.
 
+mod additions;
 mod anew;
 mod apply;
 mod authorship;
@@ -47,6 +48,7 @@ mod undo;
 mod word;
 mod write;
 
+pub use additions::additions;
 pub use anew::Anew;
 pub use apply::{Applied, ApplyError};
 pub use dispute::{Dispute, Disputed};

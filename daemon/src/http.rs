@@ -23,6 +23,7 @@ mod authority;
 mod away;
 mod cluster;
 mod connections;
+mod damage;
 mod heals;
 mod json;
 mod lists;
@@ -270,6 +271,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         authority::routes(),
         revocations::routes(),
         away::routes(),
+        damage::routes(),
         heals::routes(),
         reach::routes(),
         withdrawals::routes(),

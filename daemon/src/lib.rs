@@ -9,6 +9,7 @@ mod admission;
 mod advertise;
 pub mod authority;
 pub mod config;
+mod damage;
 mod doctor;
 pub mod event;
 mod flight;

@@ -18,6 +18,7 @@ use crate::admission;
 use crate::advertise::{Advertised, Chooser};
 use crate::authority::{Authority, Revoked};
 use crate::config::{Config, Source};
+use crate::damage::{self, Damages};
 use crate::event::{EventLog, Keeper, Past};
 use crate::heal::{self, Heals};
 use crate::host::{Clock, random, wall_ms};
@@ -176,8 +177,9 @@ impl Node {
         let (advertised, cluster) = (self.advertised.clone(), inbox.clone());
         advertised.follow(endpoint.local_addr(), move |to| cluster.moved(to))?;
         let trouble = watch_store(noticed, workers.clone());
-        let listeners = Listeners::bind(&self.config, sockets);
-        let listeners = self.runtime.block_on(listeners)?;
+        let listeners = self
+            .runtime
+            .block_on(Listeners::bind(&self.config, sockets))?;
         let (reloader, in_force) = self.reloader(origin.source, &origin.logging, identities)?;
         let authority = self.authority(shown.revoked.clone())?;
         let service = Service::new(Inner {
@@ -189,6 +191,7 @@ impl Node {
             store: self.store.clone(),
             events,
             heals: self.heals.clone(),
+            damages: Damages::default(),
             replica,
             watcher,
             host,
@@ -276,6 +279,7 @@ impl Node {
             let admitting = tokio::spawn(admission::answer(service.clone(), applying));
             let upkeep = tokio::spawn(metrics::upkeep(service.recorder()));
             let renewing = tokio::spawn(renewal::keep_up(service.clone()));
+            let salvaging = tokio::spawn(damage::keep_up(service.clone()));
             let parent = config
                 .parent_pipe
                 .then(|| tokio::spawn(end_with_parent(service.clone())));
@@ -284,6 +288,7 @@ impl Node {
                 let service = service.clone();
                 move || service.status_line()
             }));
+            damage::begin(&service).await;
             tell_ready(&service, listeners.socket_path());
             tokio::spawn(service.logging().limiter.clone().tell());
             let serving = tokio::spawn(listeners.serve(service, in_force, finished));
@@ -297,6 +302,7 @@ impl Node {
             let _ = tokio::time::timeout(listen::FAREWELL, serving).await;
             asked.abort();
             upkeep.abort();
+            salvaging.abort();
             answering.abort();
             admitting.abort();
             renewing.abort();

@@ -2,6 +2,7 @@
 
 use crate::authority::Authority;
 use crate::config::Config;
+use crate::damage::Damages;
 use crate::event::EventLog;
 use crate::heal::Heals;
 use crate::link::Link;
@@ -15,7 +16,7 @@ use crate::tls::Tls;
 use crate::tokens::Tokens;
 use crdt::entry::Author;
 use crdt::roster::Revocation;
-use names::{ListId, NodeId, NodeName, ProcessName, Role};
+use names::{ListId, ListName, NodeId, NodeName, ProcessName, Role};
 use node::cluster::{self, MemberView, RosterView, Search};
 use node::lists;
 use node::machine::Ask;
@@ -72,6 +73,7 @@ pub(crate) struct Inner {
     pub(crate) reader: store::Reader,
     pub(crate) events: EventLog,
     pub(crate) heals: Heals,
+    pub(crate) damages: Damages,
     pub(crate) replica: Replica,
     pub(crate) watcher: Watcher,
     pub(crate) host: Host,
@@ -201,6 +203,25 @@ impl Service {
     /// What this node saw of past heals.
     pub(crate) fn heals(&self) -> &Heals {
         &self.inner.heals
+    }
+
+    /// The store itself, for what no row says.
+    pub(crate) fn store(&self) -> &store::Store {
+        &self.inner.store
+    }
+
+    /// What is known of damage of the disk.
+    pub(crate) fn damages(&self) -> &Damages {
+        &self.inner.damages
+    }
+
+    /// Offers changes that were found behind damage to the machine of their list.
+    pub(crate) fn salvage(&self, list: &ListName, changes: Vec<bytes::Bytes>) {
+        let shard = ListId::of(list).shard();
+        let owner = self.inner.workers.iter().find(|worker| worker.owns(shard));
+        if let Some(owner) = owner {
+            owner.salvaged(list.clone(), changes);
+        }
     }
 
     /// The registered processes of all nodes, as this node knows them.
@@ -444,6 +465,7 @@ impl Service {
                 .map(ListsInbox::stats)
                 .fold(lists::Stats::default(), metrics::sum),
             store: node.store.stats(),
+            damages: node.damages.known(),
             writable: node.trouble.now().is_none(),
             transport: node.endpoint.stats(),
             watcher: node.watcher.stats(),

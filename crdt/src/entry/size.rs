@@ -14,6 +14,7 @@ impl Edit {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Add(entries) => entries.iter().map(NewEntry::bytes).sum(),
+            Self::AddAgain(again) => again.entries.iter().map(NewEntry::bytes).sum(),
             Self::Patch(_, patch) => patch.bytes(),
             Self::Resolve(_, Decision::Field(_, patch)) => patch.bytes(),
             Self::Resolve(..) | Self::Undo(_) | Self::Redo(_) => OVERHEAD,

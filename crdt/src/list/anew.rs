@@ -241,7 +241,7 @@ fn every_field(entry: &Entry) -> EntryPatch {
     }
 }
 
-fn whole(entry: &Entry, place: Option<Place>) -> NewEntry {
+pub(super) fn whole(entry: &Entry, place: Option<Place>) -> NewEntry {
     NewEntry {
         id: Some(entry.id),
         title: entry.title.clone(),

@@ -124,6 +124,7 @@ impl Document {
             Edit::Undo(change) => Act::Undo(*change),
             Edit::Redo(change) => Act::Redo(*change),
             Edit::Add(_)
+            | Edit::AddAgain(_)
             | Edit::Patch(..)
             | Edit::Delete(_)
             | Edit::Resolve(..)
@@ -132,6 +133,10 @@ impl Document {
         let stamp = Stamp { by, at_ms, act };
         guarded(|| match edit {
             Edit::Add(entries) => self.add(entries, stamp, draw),
+            Edit::AddAgain(again) => {
+                let (by, at_ms) = (&again.by, again.at_ms);
+                self.add(&again.entries, Stamp { by, at_ms, act }, draw)
+            }
             Edit::Patch(id, patch) => self.patch(*id, patch, stamp, draw),
             Edit::Delete(id) => self.delete(*id, stamp),
             Edit::Resolve(id, decision) => self.resolve(*id, decision, stamp, draw),

@@ -20,6 +20,7 @@ mod words;
 
 pub mod authority;
 pub mod cluster;
+pub mod damage;
 pub mod duration;
 pub mod events;
 pub mod heals;

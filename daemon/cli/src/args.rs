@@ -11,7 +11,9 @@ mod process;
 mod token;
 
 pub(crate) use authority::{Authority, Init, Invite, Join, NodeRole, Withdraw};
-pub(crate) use cluster::{Away, Events, LogLevel, MemberState, Members, Partition, Reach, Rebuild};
+pub(crate) use cluster::{
+    Away, Events, LogLevel, MemberState, Members, Partition, Reach, Rebuild, Repair,
+};
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub use help::GROUPS;
@@ -198,6 +200,12 @@ pub(crate) enum Command {
     /// and by itself where it finds damage. With --offline it is done while no daemon runs, as the
     /// user whose data it is, or as root.
     Rebuild(Rebuild),
+    /// Show damage of the disk, and what is intact behind it
+    ///
+    /// Changes of lists behind the damage go back into their lists by themselves, unless they build on
+    /// one that is lost: those wait until another member brings it. Where none has it, --reissue adds
+    /// their entries anew, with their ids, by whom and when they were added.
+    Repair(Repair),
     /// Show or change what the daemon logs
     LogLevel(LogLevel),
     /// Show how much of the cluster this node reaches

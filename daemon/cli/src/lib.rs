@@ -53,7 +53,7 @@ use std::ffi::OsString;
 use std::io::Error;
 use std::path::Path;
 use std::process::ExitCode;
-use upkeep::{bundle, complete, doctor, rebuild, status, web};
+use upkeep::{bundle, complete, doctor, rebuild, repair, status, web};
 
 /// The whole of `muster`, from its command line (the program's name first) to its exit code.
 ///
@@ -172,6 +172,7 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Rebuild(args) if args.offline => {
             rebuild::offline(&cli.global, &args, output, program)
         }
+        Command::Repair(args) => repair::run(&session()?, &args).await,
         Command::Rebuild(args) => rebuild::online(&session()?, args.list.as_deref()).await,
         Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
         Command::Partition(args) => partition::partition(&session()?, &args).await,

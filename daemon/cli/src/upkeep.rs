@@ -4,5 +4,6 @@ pub(crate) mod bundle;
 pub(crate) mod complete;
 pub(crate) mod doctor;
 pub(crate) mod rebuild;
+pub(crate) mod repair;
 pub(crate) mod status;
 pub(crate) mod web;

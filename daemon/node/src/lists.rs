@@ -330,6 +330,11 @@ impl Lists {
                 self.hand_on_events();
                 self.replication.reopened(&mut self.edge, &self.documents);
             }
+            Input::Salvaged { name, changes } => {
+                if let Some(list) = documents.salvaged(edge, &name, changes) {
+                    self.run_waiting(list);
+                }
+            }
             Input::Worked { list, done } => {
                 let ready = documents.worked(edge, list, done);
                 self.run_ready(ready);

@@ -80,6 +80,7 @@ mod tests {
             (Method::POST, "/v1/leave"),
             (Method::POST, "/v1/reload"),
             (Method::POST, "/v1/rebuild"),
+            (Method::POST, "/v1/damage/acknowledge"),
             (Method::PUT, "/v1/log-level"),
             (Method::POST, "/v1/tokens"),
             (Method::POST, "/v1/web/codes"),

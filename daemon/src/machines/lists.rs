@@ -4,7 +4,7 @@ use super::mailbox::{Letter, Mailbox, Waiting};
 use crate::event::EventLog;
 use crate::heal::Heals;
 use crate::host::Clock;
-use names::{NodeId, Shard};
+use names::{ListName, NodeId, Shard};
 use node::cluster::RosterView;
 use node::lists::{self, Change, Input, Lists, Output, Settings, Stats};
 use node::machine::Machine;
@@ -103,6 +103,11 @@ impl ListsInbox {
             Input::Reopened { salt, known },
             Attachment::Epoch(recovered.epoch),
         );
+    }
+
+    /// Changes of a list that were found behind damage of the disk.
+    pub(crate) fn salvaged(&self, name: ListName, changes: Vec<bytes::Bytes>) {
+        self.input(Input::Salvaged { name, changes });
     }
 
     fn input(&self, input: Input) {
@@ -223,6 +228,7 @@ fn is_said(letter: &Letter<Lists>) -> bool {
         | Input::Request { .. }
         | Input::Written { .. }
         | Input::Reopened { .. }
+        | Input::Salvaged { .. }
         | Input::Worked { .. } => false,
     }
 }

@@ -1,6 +1,6 @@
 //! The families of one series each that show the numbers of a snapshot.
 
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, count};
 
 /// A family of one series: its name, its help, its value.
 pub(super) type Row<T> = (&'static str, &'static str, fn(&Snapshot) -> T);
@@ -89,6 +89,16 @@ pub(super) const GAUGES: &[Row<u64>] = &[
         "muster_lists_quarantined",
         "Lists whose document cannot be loaded",
         |s| s.lists.quarantined,
+    ),
+    (
+        "muster_store_damaged_journals",
+        "Damaged journals of the store that nobody has acknowledged",
+        |s| count(s.damages.len()),
+    ),
+    (
+        "muster_store_salvage_missing",
+        "Changes that are intact behind damage of the store, and in no list",
+        |s| count(s.damages.iter().map(|one| one.missing).sum()),
     ),
     (
         "muster_lists_pending_writes",

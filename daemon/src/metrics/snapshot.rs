@@ -1,6 +1,7 @@
 //! The numbers of all parts of the program, taken at the moment of a scrape.
 
 use super::process::Process;
+use crate::damage::Known;
 use crate::link::Link;
 use crate::process::WatcherStats;
 use api::events::EventType;
@@ -19,6 +20,7 @@ pub(crate) struct Snapshot {
     pub(crate) search: Arc<Search>,
     pub(crate) lists: lists::Stats,
     pub(crate) store: StoreStats,
+    pub(crate) damages: Arc<[Known]>,
     pub(crate) writable: bool,
     pub(crate) transport: transport::Stats,
     pub(crate) watcher: WatcherStats,
@@ -50,6 +52,7 @@ impl Snapshot {
             search: Arc::default(),
             lists: lists::Stats::default(),
             store: StoreStats::default(),
+            damages: Arc::default(),
             writable: true,
             transport: transport::Stats::default(),
             watcher: WatcherStats::default(),

@@ -24,7 +24,10 @@ pub struct Damage {
     pub file: PathBuf,
     /// How many changes of lists are intact behind the damage.
     pub intact: usize,
-    /// Those of them that the store has not got since.
+    /// How many of them added entries only, and are not in their lists, but all of their entries are:
+    /// somebody has written them anew.
+    pub anew: usize,
+    /// All others that the store has not got since.
     pub missing: Vec<Salvaged>,
 }
 
@@ -93,6 +96,7 @@ pub(super) fn damages(dir: &Path, view: &View) -> Result<Vec<Damage>, ReadError>
         let mut damage = Damage {
             file,
             intact: changes.len(),
+            anew: 0,
             missing: Vec::new(),
         };
         for ((list, id), bytes) in changes {
@@ -100,6 +104,10 @@ pub(super) fn damages(dir: &Path, view: &View) -> Result<Vec<Damage>, ReadError>
             if view.get(Space::Changes, &keys::change(list, id))?.is_some()
                 || view.get(Space::Aside, &aside)?.is_some()
             {
+                continue;
+            }
+            if is_anew(view, list, &bytes)? {
+                damage.anew += 1;
                 continue;
             }
             let name = match names.get(&list) {
@@ -111,6 +119,19 @@ pub(super) fn damages(dir: &Path, view: &View) -> Result<Vec<Damage>, ReadError>
         damages.push(damage);
     }
     Ok(damages)
+}
+
+/// Whether a change adds entries only, and all of them are in the list.
+fn is_anew(view: &View, list: ListId, bytes: &Bytes) -> Result<bool, ReadError> {
+    let Some(additions) = list::additions(bytes.clone()) else {
+        return Ok(false);
+    };
+    for id in additions.entries.iter().filter_map(|entry| entry.id) {
+        if view.get(Space::Ids, &keys::id(list, id))?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Has the salts that are behind the damage in the database again: without them nobody could say any

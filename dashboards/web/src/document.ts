@@ -150,6 +150,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/damage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The journals of this node's store that were damaged and that nobody has acknowledged, with what became of the
+         *     changes of lists that are intact behind the damage.
+         */
+        get: operations["damage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/damage/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says that somebody has seen the damage: it is told no more. The journals stay on the disk. */
+        post: operations["acknowledge_damage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/damage/reissue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Adds the entries anew that missing changes have added: with their ids, by whom and when they were added
+         *     before. For when no other member has what these changes build on. Should one bring it later all the same,
+         *     both are one entry. What the missing changes did besides is lost.
+         */
+        post: operations["reissue_damaged"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/debug/configuration": {
         parameters: {
             query?: never;
@@ -1199,6 +1257,14 @@ export interface components {
             /** @description Why; may be empty. */
             why: string;
         };
+        /** @description How many journals were acknowledged. */
+        Acknowledged: {
+            /**
+             * Format: int64
+             * @description How many journals.
+             */
+            journals: number;
+        };
         /** @description Entries that were added together. */
         AddedEntries: {
             /** @description The entries, in the order of the call. */
@@ -1458,6 +1524,37 @@ export interface components {
          * @enum {string}
          */
         DaemonPart: "cluster" | "lists" | "store" | "api";
+        /** @description The damage that was found and that nobody has acknowledged. */
+        DamageReport: {
+            /** @description The journals, in no order. */
+            items: components["schemas"]["DamagedJournal"][];
+        };
+        /** @description A journal of the store that was damaged. */
+        DamagedJournal: {
+            /**
+             * Format: int64
+             * @description How many of them built on what is lost, and were added anew.
+             */
+            anew: number;
+            /** @description Where it is kept as it was found, on the node's host. */
+            file: string;
+            /**
+             * Format: int64
+             * @description How many changes of lists are intact behind the damage. What was damaged itself is not known.
+             */
+            intact: number;
+            /**
+             * Format: int64
+             * @description How many of them are in no list: they build on changes that this node has lost, and take their places
+             *     when those come from another member.
+             */
+            missing: number;
+            /**
+             * Format: int64
+             * @description How many of them are in their lists again.
+             */
+            restored: number;
+        };
         /** @description A member of which something was declared. */
         DeclaredMember: {
             /** @description What was declared. */
@@ -2731,6 +2828,19 @@ export interface components {
          * @enum {string}
          */
         RegistrationLifetime: "process" | "connection";
+        /** @description What was added anew. */
+        Reissued: {
+            /**
+             * Format: int64
+             * @description How many entries.
+             */
+            entries: number;
+            /**
+             * Format: int64
+             * @description How many changes are still in no list: they do more than to add entries.
+             */
+            missing: number;
+        };
         /** @description What came of reading the configuration again. */
         ReloadResult: {
             /**
@@ -3795,6 +3905,228 @@ export interface operations {
                 };
             };
             /** @description `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    damage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DamageReport"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/store-unavailable`: The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    acknowledge_damage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Acknowledged"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/store-unavailable`: The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reissue_damaged: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was added */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reissued"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/store-unavailable`: The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -417,7 +417,7 @@ impl Clients {
             return None;
         }
         match edit {
-            Edit::Add(_) | Edit::DeleteAll | Edit::Undo(_) | Edit::Redo(_) => {
+            Edit::Add(_) | Edit::AddAgain(_) | Edit::DeleteAll | Edit::Undo(_) | Edit::Redo(_) => {
                 Some(Precondition::List(image.lists.get(&list)?.tag()))
             }
             Edit::Patch(id, _) | Edit::Delete(id) | Edit::Resolve(id, _) => {

@@ -21,6 +21,7 @@ mod conflicts;
 mod contract;
 mod crash;
 mod crowds;
+mod damage;
 mod dashboards;
 mod disk;
 mod doctor;

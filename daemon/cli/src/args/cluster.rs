@@ -38,6 +38,17 @@ pub(crate) struct Rebuild {
     pub(crate) config: Option<PathBuf>,
 }
 
+/// `muster repair`.
+#[derive(Debug, Args)]
+pub(crate) struct Repair {
+    /// Add the entries anew whose changes build on what is lost
+    #[arg(long, conflicts_with = "acknowledge")]
+    pub(crate) reissue: bool,
+    /// End the attention and the alert; the journals stay on the disk
+    #[arg(long)]
+    pub(crate) acknowledge: bool,
+}
+
 /// `muster members`.
 #[derive(Debug, Args)]
 pub(crate) struct Members {

@@ -2,6 +2,7 @@
 
 use super::{Answer, NOTHING};
 use crate::{ApiPath, Client, ClientError};
+use api::damage::{Acknowledged, DamageReport, Reissued};
 use api::lists::{
     AddedEntries, AtQuery, DeleteResult, EntriesQuery, EntryConflicts, EntryPatch, HistoryQuery,
     ListChange, ListsQuery, NewEntries, NewEntry, RebuildQuery, Resolution, TodoEntry, TodoList,
@@ -184,6 +185,23 @@ impl Client {
         wait: &TimeoutQuery,
     ) -> Result<Answer<RebuildResult>, ClientError> {
         let path = ApiPath::new(&["rebuild"]).with(which).with(wait);
+        self.send(Method::POST, &path, NOTHING, None).await
+    }
+
+    /// Damage of the disk that nobody has acknowledged.
+    pub async fn damage(&self) -> Result<Answer<DamageReport>, ClientError> {
+        self.read(&ApiPath::new(&["damage"])).await
+    }
+
+    /// Adds the entries anew whose changes build on lost ones.
+    pub async fn reissue_damaged(&self) -> Result<Answer<Reissued>, ClientError> {
+        let path = ApiPath::new(&["damage", "reissue"]);
+        self.send(Method::POST, &path, NOTHING, None).await
+    }
+
+    /// Says that somebody has seen the damage.
+    pub async fn acknowledge_damage(&self) -> Result<Answer<Acknowledged>, ClientError> {
+        let path = ApiPath::new(&["damage", "acknowledge"]);
         self.send(Method::POST, &path, NOTHING, None).await
     }
 }

@@ -258,6 +258,22 @@ impl Documents {
         received
     }
 
+    /// Accepts changes of a list that were found behind damage of the disk, as if this node were a peer of
+    /// itself. Gives the list if it is one of this machine's.
+    pub(super) fn salvaged(
+        &mut self,
+        edge: &mut Edge,
+        name: &ListName,
+        changes: Vec<Bytes>,
+    ) -> Option<ListId> {
+        let (list, me) = (ListId::of(name), self.owners.own().me);
+        let is_ours = crate::lists::owns(self.shards, list);
+        is_ours.then(|| {
+            self.receive(edge, me, (list, name), changes);
+            list
+        })
+    }
+
     /// The node whose actor it is in that list, if that is known.
     pub(super) fn owner(&self, list: ListId, actor: Actor) -> Option<NodeId> {
         self.owners.own().owner(list, actor)

@@ -112,6 +112,13 @@ pub enum Input {
         /// vectors.
         known: Vec<(ListId, Sums)>,
     },
+    /// Changes of a list that were found behind damage of the disk: they are judged as a peer's are.
+    Salvaged {
+        /// Which list.
+        name: ListName,
+        /// The raw changes.
+        changes: Vec<Bytes>,
+    },
     /// A job is done.
     Worked {
         /// Which list it was about.

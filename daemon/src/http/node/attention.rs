@@ -69,6 +69,7 @@ pub(crate) fn judge(
     }
     all.extend(breaches(&snapshot.views));
     all.extend(unproved(snapshot));
+    all.extend(damages(snapshot));
     all.extend(lists(&snapshot.lists));
     all.extend(certificates(snapshot, now_s));
     all.extend(processes(snapshot));
@@ -376,6 +377,11 @@ fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
         ));
     }
     found
+}
+
+fn damages(snapshot: &Snapshot) -> impl Iterator<Item = Attention> + '_ {
+    let damages = snapshot.damages.iter();
+    damages.map(|one| critical(one.words(), one.remedy()))
 }
 
 fn certificates(snapshot: &Snapshot, now_s: i64) -> Vec<Attention> {

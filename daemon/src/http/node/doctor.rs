@@ -1,5 +1,6 @@
 //! `/v1/debug/doctor`: an examination of this node and of what it has to do with each member.
 
+use crate::damage::Known;
 use crate::doctor::{Finding, Level, host, peers, processes, search};
 use crate::host::wall_ms;
 use crate::http::connections::who::Admin;
@@ -42,6 +43,7 @@ pub(crate) async fn examination(api: &Api) -> Result<Examination, Problem> {
     });
     let (here, members) = tokio::join!(here, peers::examine(api.service()));
     let mut items = here.map_err(Problem::internal)?;
+    items.extend(store(api));
     items.extend(configuration(api).await);
     items.extend(search::examine(&api.service().search(), seeds));
     let expected = api.service().expected(&api.policy().expected);
@@ -53,6 +55,18 @@ pub(crate) async fn examination(api: &Api) -> Result<Examination, Problem> {
         healthy,
         items,
     })
+}
+
+/// The damage of the store that nobody has acknowledged.
+fn store(api: &Api) -> Vec<Finding> {
+    let (check, damages) = ("store", api.service().damages().known());
+    if damages.is_empty() {
+        let what = "no damage was found in its journals";
+        return vec![Finding::good(check, crate::doctor::HERE, what)];
+    }
+    let finding =
+        |one: &Known| Finding::critical(check, crate::doctor::HERE, one.words(), one.remedy());
+    damages.iter().map(finding).collect()
 }
 
 /// Whether the files would serve for a restart, and whether they are what is in force.

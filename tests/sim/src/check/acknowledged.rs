@@ -68,6 +68,7 @@ pub fn at_reply(
     }
     let expected = match &request.edit {
         Edit::Add(entries) => entries.len(),
+        Edit::AddAgain(again) => again.entries.len(),
         Edit::Patch(..) | Edit::Resolve(..) => 1,
         Edit::Delete(_) | Edit::DeleteAll => 0,
         // As many as it was undone in.

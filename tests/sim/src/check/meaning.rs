@@ -136,8 +136,8 @@ impl History {
             Edit::Delete(id) => self.touch(at, *id, false),
             // No client of a seed decides anything else.
             Edit::Resolve(id, _) => self.touch(at, *id, true),
-            // What undoing means is proved beside the code; no client of a seed does it.
-            Edit::Undo(_) | Edit::Redo(_) => {}
+            // What undoing means is proved beside the code; no client of a seed does it, or mends a disk.
+            Edit::Undo(_) | Edit::Redo(_) | Edit::AddAgain(_) => {}
             Edit::DeleteAll => {
                 let known: Vec<EntryId> = self
                     .alive

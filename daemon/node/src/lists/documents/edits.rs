@@ -219,7 +219,10 @@ fn named(
 }
 
 fn check(document: &Document, edit: &Edit, expect: Option<Precondition>) -> Result<(), Refusal> {
-    let needs_entries = !matches!(edit, Edit::Add(_) | Edit::Undo(_) | Edit::Redo(_));
+    let needs_entries = !matches!(
+        edit,
+        Edit::Add(_) | Edit::AddAgain(_) | Edit::Undo(_) | Edit::Redo(_)
+    );
     if document.total() == 0 && needs_entries {
         return Err(Refusal::NoList(document.name().to_string()));
     }
@@ -244,7 +247,7 @@ fn check(document: &Document, edit: &Edit, expect: Option<Precondition>) -> Resu
 fn addressed(edit: &Edit) -> Option<EntryId> {
     match edit {
         Edit::Patch(id, _) | Edit::Delete(id) | Edit::Resolve(id, _) => Some(*id),
-        Edit::Add(_) | Edit::DeleteAll | Edit::Undo(_) | Edit::Redo(_) => None,
+        Edit::Add(_) | Edit::AddAgain(_) | Edit::DeleteAll | Edit::Undo(_) | Edit::Redo(_) => None,
     }
 }
 

@@ -35,7 +35,7 @@ impl Documents {
             replicas: _,
             timeout,
         } = edit;
-        let list = self.open(&name, matches!(edit, Edit::Add(_)))?;
+        let list = self.open(&name, matches!(edit, Edit::Add(_) | Edit::AddAgain(_)))?;
         if self.commits.len() >= MAX_WRITES {
             return Err(Refusal::Busy);
         }
