@@ -37,4 +37,5 @@ mod replicating;
 mod revoking;
 mod script;
 mod signing;
+mod slow;
 mod thin;
