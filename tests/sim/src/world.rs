@@ -3,6 +3,7 @@
 mod arriving;
 mod breaking;
 mod carrying;
+mod looking;
 mod lying;
 mod registering;
 mod registry;

@@ -38,4 +38,5 @@ mod revoking;
 mod script;
 mod signing;
 mod slow;
+mod soon;
 mod thin;
