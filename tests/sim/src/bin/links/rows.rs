@@ -157,7 +157,12 @@ pub(crate) fn heal(seeds: u64) {
 
 /// How often healthy members are suspected. Each seed has five hosts for an hour.
 pub(crate) fn quiet(seeds: u64) {
-    for links in Links::all(&SHAPES) {
+    let bad = [300, 1_500].map(|round_trip_ms| Links {
+        shape: Shape::AllFar,
+        round_trip_ms,
+        lost_percent: 20,
+    });
+    for links in Links::all(&SHAPES).into_iter().chain(bad) {
         let (mut suspicions, mut deaths) = (0, 0);
         for seed in 0..seeds {
             let mut cluster = Cluster::quiet(seed, 5, links);
