@@ -9,25 +9,21 @@ use transport::ConnectionStats;
 const SLOW: Duration = Duration::from_millis(250);
 /// From this share on packets are lost that a good network delivers.
 const LOSSY_PERCENT: u64 = 5;
-/// After so many packets it is known how many of them are lost.
-const MANY_PACKETS: u64 = 200;
 
 /// What was measured of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) round_trip: Option<Duration>,
-    /// Of the packets that were sent on it, in percent; `None` while too few were sent.
+    /// Of the packets that were sent on it of late, in percent; `None` while they were few.
     pub(crate) lost_percent: Option<u64>,
 }
 
 impl Link {
     /// Of a connection that stands.
     pub(crate) fn of(stats: &ConnectionStats) -> Self {
-        let is_known = stats.packets_sent >= MANY_PACKETS;
-        let lost = stats.packets_lost.saturating_mul(100);
         Self {
             round_trip: Some(stats.rtt),
-            lost_percent: lost.checked_div(stats.packets_sent).filter(|_| is_known),
+            lost_percent: stats.lost_percent,
         }
     }
 
@@ -60,11 +56,10 @@ impl fmt::Display for Link {
 mod tests {
     use super::*;
 
-    fn link(ms: u64, packets_sent: u64, packets_lost: u64) -> Link {
+    fn link(ms: u64, lost_percent: Option<u64>) -> Link {
         Link::of(&ConnectionStats {
             rtt: Duration::from_millis(ms),
-            packets_sent,
-            packets_lost,
+            lost_percent,
             ..ConnectionStats::default()
         })
     }
@@ -73,16 +68,16 @@ mod tests {
     fn a_link_is_told_in_words_and_explains_something_if_it_is_slow_or_loses_packets() {
         let told = |link: Link| (link.to_string(), link.is_cause());
         assert_eq!(
-            told(link(640, 1_000, 50)),
+            told(link(640, Some(5))),
             ("round trip 640 ms, 5 % lost".into(), true)
         );
         assert_eq!(
-            told(link(2, 1_000, 60)),
+            told(link(2, Some(6))),
             ("round trip 2 ms, 6 % lost".into(), true)
         );
-        assert_eq!(told(link(300, 100, 50)), ("round trip 300 ms".into(), true));
+        assert_eq!(told(link(300, None)), ("round trip 300 ms".into(), true));
         assert_eq!(
-            told(link(2, 1_000, 10)),
+            told(link(2, Some(1))),
             ("round trip 2 ms, 1 % lost".into(), false)
         );
         assert_eq!(told(Link::default()), (String::new(), false));

@@ -4,6 +4,9 @@
 //! CUBIC grows until packets are lost, and a thin link before which a router keeps many loses none for
 //! long: seconds of bulk would stand before each probe. So the bytes in flight are bounded by two times
 //! the bandwidth that was measured and the shortest round trip, as BBR does (Cardwell et al. 2016).
+//!
+//! It is told of each packet that is acknowledged or lost, and so counts what share of them was lost of
+//! late: QUIC itself counts since the connection began, packets too that nobody acknowledges.
 
 use quinn::congestion::{Controller, ControllerFactory, ControllerMetrics, CubicConfig};
 use std::any::Any;
@@ -16,6 +19,11 @@ const LEAST_BYTES: u64 = 16 << 10;
 const LEAST_ROUND_TRIP: Duration = Duration::from_millis(50);
 /// The bandwidth is measured over a round trip, and for so long at least.
 const LEAST_ROUND: Duration = Duration::from_millis(10);
+/// Of so many packets it is known how many are lost; at so many those of before count half.
+const LEAST_PACKETS: u64 = 200;
+const MOST_PACKETS: u64 = 1_000;
+/// So many bytes that are lost together were a packet, or more of them that were small.
+const PACKET_BYTES: u64 = 1_200;
 
 /// What a path holds, as the acknowledgements show.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +73,36 @@ impl Path {
     }
 }
 
+/// How many packets of late were acknowledged, and how many were lost.
+#[derive(Clone, Copy, Debug, Default)]
+struct Losses {
+    acknowledged: u64,
+    lost: u64,
+}
+
+impl Losses {
+    fn note(&mut self, acknowledged: u64, lost: u64) {
+        self.acknowledged += acknowledged;
+        self.lost += lost;
+        if self.acknowledged + self.lost >= MOST_PACKETS {
+            self.acknowledged /= 2;
+            self.lost /= 2;
+        }
+    }
+
+    fn percent(self) -> Option<u64> {
+        let all = self.acknowledged + self.lost;
+        (all >= LEAST_PACKETS).then(|| self.lost * 100 / all.max(1))
+    }
+}
+
+/// How many of a hundred packets that were to be acknowledged were lost of late; `None` while there were
+/// few.
+pub(crate) fn lost_percent(controller: Box<dyn Controller>) -> Option<u64> {
+    let bounded = controller.into_any().downcast::<BoundedCubic>().ok()?;
+    bounded.losses.percent()
+}
+
 /// Makes the controller of each connection.
 #[derive(Debug, Default)]
 pub(crate) struct Bounded(Arc<CubicConfig>);
@@ -74,6 +112,7 @@ impl ControllerFactory for Bounded {
         Box::new(BoundedCubic {
             cubic: self.0.clone().build(now, current_mtu),
             path: Path::new(now),
+            losses: Losses::default(),
         })
     }
 }
@@ -81,6 +120,7 @@ impl ControllerFactory for Bounded {
 struct BoundedCubic {
     cubic: Box<dyn Controller>,
     path: Path,
+    losses: Losses,
 }
 
 impl Controller for BoundedCubic {
@@ -96,6 +136,7 @@ impl Controller for BoundedCubic {
         app_limited: bool,
         rtt: &quinn_proto::RttEstimator,
     ) {
+        self.losses.note(1, 0);
         self.path.acknowledged(now, bytes, app_limited, rtt.min());
         self.cubic.on_ack(now, sent, bytes, app_limited, rtt);
     }
@@ -118,6 +159,7 @@ impl Controller for BoundedCubic {
         is_persistent_congestion: bool,
         lost_bytes: u64,
     ) {
+        self.losses.note(0, lost_bytes.div_ceil(PACKET_BYTES));
         self.cubic
             .on_congestion_event(now, sent, is_persistent_congestion, lost_bytes);
     }
@@ -141,6 +183,7 @@ impl Controller for BoundedCubic {
         Box::new(Self {
             cubic: self.cubic.clone_box(),
             path: self.path,
+            losses: self.losses,
         })
     }
 

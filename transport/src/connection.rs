@@ -1,5 +1,6 @@
 //! One connection: what is shared between its tasks, and the order in which its events are told.
 
+use crate::congestion::lost_percent;
 use crate::endpoint::Core;
 use crate::event::{Event, Outbox, Outboxes, PeerName};
 use crate::queue::{Pushed, SendQueue};
@@ -266,7 +267,7 @@ impl Link {
                 .unwrap_or(u64::MAX),
             window_bytes: stats.path.cwnd,
             packets_sent: stats.path.sent_packets,
-            packets_lost: stats.path.lost_packets,
+            lost_percent: lost_percent(self.quic.congestion_state()),
             bytes_sent: stats.udp_tx.bytes,
             bytes_received: stats.udp_rx.bytes,
             queued_bytes: self.queued_bytes(),

@@ -134,8 +134,9 @@ pub struct ConnectionStats {
     pub window_bytes: u64,
     /// Packets sent on the path.
     pub packets_sent: u64,
-    /// Packets held to be lost.
-    pub packets_lost: u64,
+    /// Of a hundred packets that were to be acknowledged, how many were lost of late; `None` while there were
+    /// few.
+    pub lost_percent: Option<u64>,
     /// UDP bytes sent.
     pub bytes_sent: u64,
     /// UDP bytes received.

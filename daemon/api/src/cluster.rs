@@ -80,8 +80,8 @@ pub struct ClusterMember {
     /// The round trip to it in milliseconds; null without a connection.
     #[schema(required = true)]
     pub rtt_ms: Option<f64>,
-    /// How many of the packets that this node has sent to it were lost, in percent; null without a connection,
-    /// and while too few were sent.
+    /// How many of the packets that this node has sent to it of late were lost, in percent; null without a
+    /// connection, and while they were few.
     #[serde(default)]
     #[schema(required = true)]
     pub lost_percent: Option<u64>,

@@ -12,7 +12,7 @@ pub(crate) mod withdrawing;
 
 use crate::args::{self, LogLevel, Members};
 use crate::failure::Failure;
-use crate::session::Session;
+use crate::session::{Session, wait_of};
 use crate::stream::Stream;
 use crate::table::{Cell, Paint, Table};
 use crate::text::{by_name, printable};
@@ -20,10 +20,13 @@ use api::cluster::{ClusterMember, JoinRequest, JoinResult, LeaveQuery, MemberRol
 use api::node::NewLogLevel;
 use client::ApiPath;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// From this round trip on a link is called slow, and from this share of lost packets on that is told.
 const SLOW_MS: f64 = 250.0;
 const LOSSY_PERCENT: u64 = 5;
+/// How long joining may take over a link that is far and loses packets, and a little for the answer.
+const JOINING: Duration = Duration::from_secs(24);
 
 /// `muster members`.
 pub(crate) async fn members(session: &Session<'_>, args: &Members) -> Result<(), Failure> {
@@ -151,13 +154,12 @@ fn state_cell(state: &MemberState) -> Cell {
 
 /// `muster join`.
 pub(crate) async fn join(session: &Session<'_>, addresses: &[String]) -> Result<(), Failure> {
-    let (whom, wait) = (
-        JoinRequest {
-            addresses: addresses.to_vec(),
-        },
-        session.wait(),
-    );
-    let answer = session.make(session.client().join(&whom, &wait)).await?;
+    let whom = JoinRequest {
+        addresses: addresses.to_vec(),
+    };
+    let client = session.patient(JOINING);
+    let wait = wait_of(&client);
+    let answer = session.make(client.join(&whom, &wait)).await?;
     let outcomes = answer.value.items;
     if session.output.is_json() {
         session.output.json(&answer.raw)?;

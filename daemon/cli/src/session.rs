@@ -14,11 +14,15 @@ use std::time::Duration;
 
 /// How long a call may take when nobody says.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for what all members are asked: those that do not answer take their time, and far ones too.
+pub(crate) const OF_MEMBERS: Duration = Duration::from_secs(30);
 
 /// A client with what is needed to explain its failures and to print its answers.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
     client: Client,
+    /// Whether the user has said how long a call may take.
+    is_timeout_given: bool,
     search: Search,
     /// The node of a development cluster that was asked for.
     node: Option<dev::NodeRef>,
@@ -51,6 +55,7 @@ impl<'a> Session<'a> {
         let client = Client::new(&search.socket, global.timeout.unwrap_or(DEFAULT_TIMEOUT));
         Ok(Self {
             client,
+            is_timeout_given: global.timeout.is_some(),
             search,
             node,
             output,
@@ -78,6 +83,15 @@ impl<'a> Session<'a> {
         &self.client
     }
 
+    /// The same, whose calls may take so long unless the user has said how long.
+    pub(crate) fn patient(&self, patience: Duration) -> Client {
+        if self.is_timeout_given {
+            self.client.clone()
+        } else {
+            self.client.with_patience(patience)
+        }
+    }
+
     /// The socket that was chosen.
     pub(crate) fn socket(&self) -> &Path {
         &self.search.socket
@@ -98,14 +112,12 @@ impl<'a> Session<'a> {
 
     /// How long the daemon may wait, as the API writes it.
     pub(crate) fn timeout(&self) -> String {
-        format!("{}ms", self.client.timeout().as_millis())
+        in_millis(&self.client)
     }
 
     /// The same, for the calls that wait for nothing else.
     pub(crate) fn wait(&self) -> TimeoutQuery {
-        TimeoutQuery {
-            timeout: Some(self.timeout()),
-        }
+        wait_of(&self.client)
     }
 
     /// What a call answers.
@@ -156,6 +168,37 @@ impl<'a> Session<'a> {
             )),
             ClientError::Timeout(_) => Failure::Timeout(error.to_string()),
             ClientError::Broken(_) | ClientError::Answer(_) => Failure::Failed(error.to_string()),
+        }
+    }
+}
+
+fn in_millis(client: &Client) -> String {
+    format!("{}ms", client.timeout().as_millis())
+}
+
+/// How long the daemon may wait in a call of that client.
+pub(crate) fn wait_of(client: &Client) -> TimeoutQuery {
+    TimeoutQuery {
+        timeout: Some(in_millis(client)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_waited_for_as_long_as_the_user_says_and_else_as_it_needs() {
+        let output = Output::of_process(true);
+        for (given, expected) in [(None, OF_MEMBERS), (Some(1), Duration::from_secs(1))] {
+            let global = Global {
+                socket: Some("/nowhere".into()),
+                node: None,
+                json: true,
+                timeout: given.map(Duration::from_secs),
+            };
+            let session = Session::new(&global, &output).unwrap();
+            assert_eq!(session.patient(OF_MEMBERS).timeout(), expected);
         }
     }
 }

@@ -379,9 +379,9 @@ mod tests {
 
     #[test]
     fn a_narrow_or_lossy_path_is_told_once_it_is_known() {
-        let stats = |packets_sent, packets_lost, mtu_bytes| ConnectionStats {
+        let stats = |packets_sent, lost_percent, mtu_bytes| ConnectionStats {
             packets_sent,
-            packets_lost,
+            lost_percent,
             mtu_bytes,
             ..ConnectionStats::default()
         };
@@ -391,10 +391,10 @@ mod tests {
                 .map(|finding| finding.level.clone())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(levels(stats(10, 5, 1200)), [Level::Good]);
-        assert_eq!(levels(stats(1000, 0, 1452)), [Level::Good]);
+        assert_eq!(levels(stats(10, None, 1200)), [Level::Good]);
+        assert_eq!(levels(stats(1000, Some(0), 1452)), [Level::Good]);
         assert_eq!(
-            levels(stats(1000, 60, 1200)),
+            levels(stats(1000, Some(6), 1200)),
             [Level::Warning, Level::Warning]
         );
     }

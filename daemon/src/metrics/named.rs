@@ -7,11 +7,13 @@
 use super::Snapshot;
 use crate::process::Expected;
 use names::ProcessName;
-use std::collections::BTreeMap;
+use node::cluster::MemberState;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write};
 
 const ROUND_TRIP: &str = "muster_member_round_trip_seconds";
 const UP: &str = "muster_member_up";
+const AWAY: &str = "muster_member_away";
 const EXPECTED: &str = "muster_processes_expected";
 
 /// Writes for each member how far it is, and whether this node reaches it. One that left, or is away on
@@ -37,6 +39,24 @@ pub(super) fn write_members(text: &mut String, snapshot: &Snapshot) {
         .map(|(name, is_up)| (name, u8::from(is_up)));
     let help = "Whether this node reaches that member, 1 or 0; there is none for itself and for those that are away on purpose";
     write(text, (UP, help, "member"), members);
+    write_away(text, snapshot);
+}
+
+/// Writes who is away on purpose, and where it was: so a rule can be quiet about a target that cannot answer.
+fn write_away(text: &mut String, snapshot: &Snapshot) {
+    let members = snapshot.views.members.iter();
+    let away = members.filter(|member| member.state == MemberState::Away);
+    let places: BTreeSet<_> = away
+        .map(|member| (&member.profile.name, member.profile.address.ip()))
+        .collect();
+    let _ = writeln!(
+        text,
+        "# HELP {AWAY} Constant 1, of each member that is away on purpose; host is the address that it has told\n\
+         # TYPE {AWAY} gauge"
+    );
+    for (name, host) in places {
+        let _ = writeln!(text, "{AWAY}{{member=\"{name}\",host=\"{host}\"}} 1");
+    }
 }
 
 /// Writes for each process that is expected whether it is there.
@@ -65,7 +85,7 @@ mod tests {
     use crate::link::Link;
     use crdt::roster::Profile;
     use names::{NodeId, NodeName, Role};
-    use node::cluster::{MemberState, MemberView, RosterView, Verdict};
+    use node::cluster::{MemberView, RosterView, Verdict};
     use node::time::Wall;
     use node::wire::ConnId;
     use std::time::Duration;
@@ -94,8 +114,13 @@ mod tests {
     }
 
     #[test]
-    fn who_is_reached_has_a_round_trip_and_who_is_down_has_none() {
-        let states = [MemberState::Alive, MemberState::Alive, MemberState::Down];
+    fn who_is_reached_has_a_round_trip_and_who_is_away_is_missed_by_nobody() {
+        let states = [
+            MemberState::Alive,
+            MemberState::Alive,
+            MemberState::Down,
+            MemberState::Away,
+        ];
         let members = (1..)
             .zip(states)
             .map(|(id, state)| member(id, state))
@@ -110,7 +135,7 @@ mod tests {
             round_trip: Some(Duration::from_millis(640)),
             lost_percent: None,
         };
-        snapshot.links = (1..4).map(|id| (NodeId([id; 16]), link)).collect();
+        snapshot.links = (1..5).map(|id| (NodeId([id; 16]), link)).collect();
         let mut text = String::new();
         write_members(&mut text, &snapshot);
         let series: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
@@ -118,6 +143,7 @@ mod tests {
             "muster_member_round_trip_seconds{member=\"n2\"} 0.64",
             "muster_member_up{member=\"n2\"} 1",
             "muster_member_up{member=\"n3\"} 0",
+            "muster_member_away{member=\"n4\",host=\"127.0.0.1\"} 1",
         ];
         assert_eq!(series, expected);
     }

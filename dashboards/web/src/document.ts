@@ -1389,8 +1389,8 @@ export interface components {
             indirect_since: string | null;
             /**
              * Format: int64
-             * @description How many of the packets that this node has sent to it were lost, in percent; null without a connection,
-             *     and while too few were sent.
+             * @description How many of the packets that this node has sent to it of late were lost, in percent; null without a
+             *     connection, and while they were few.
              */
             lost_percent: number | null;
             /** @description Its name. */

@@ -56,6 +56,22 @@ pub enum Fault {
         /// The host of the member.
         member: usize,
     },
+    /// Somebody declares on a host that a member is away on purpose, though it may see no majority.
+    Away {
+        /// Who is asked.
+        host: usize,
+        /// The host of the member.
+        member: usize,
+        /// For how long.
+        span: Duration,
+    },
+    /// Somebody says on a host that a member is away no longer.
+    Back {
+        /// Who is asked.
+        host: usize,
+        /// The host of the member.
+        member: usize,
+    },
     /// The next commit of a host fails.
     FailCommit {
         /// On which host.
@@ -140,6 +156,8 @@ impl Fault {
             Self::Shutdown { .. } => "shutdown",
             Self::Leave { .. } => "leave",
             Self::Forget { .. } => "forget",
+            Self::Away { .. } => "away",
+            Self::Back { .. } => "back",
             Self::FailCommit { .. } => "failed commit",
             Self::SlowDisk { .. } => "disk's pace",
             Self::Pause { .. } => "stopped daemon",
@@ -158,7 +176,9 @@ impl Fault {
     /// machines may do what they like: membership does not depend on them.
     pub fn disturbs_membership(&self) -> bool {
         match self {
-            Self::Backup { .. }
+            Self::Away { .. }
+            | Self::Back { .. }
+            | Self::Backup { .. }
             | Self::FailCommit { .. }
             | Self::SlowDisk { .. }
             | Self::Jump { .. }
@@ -268,6 +288,53 @@ impl Mix {
                 (at, Fault::Reboot { host, survival }),
                 (at + chance.millis(200, 8_000), Fault::Start { host }),
             ]);
+        }
+        plan.retain(|(at, _)| *at < end);
+        plan
+    }
+
+    /// The hosts of that run that are declared away while they are down, drawn apart from all else: in one
+    /// run of three. Some are back before their time is over, some later, and of some it is said.
+    pub fn plan_aways(
+        &self,
+        chance: &mut Chance,
+        hosts: usize,
+        end: Instant,
+    ) -> Vec<(Instant, Fault)> {
+        let mut plan = Vec::new();
+        if self.weights.iter().all(|weight| *weight == 0) || chance.happens(0.65) {
+            return plan;
+        }
+        for _ in 0..1 + chance.below(3) {
+            let at = Instant::default()
+                + chance.span(Duration::from_secs(5), end.since(Instant::default()));
+            let member = chance.below(hosts);
+            let mut another = || (member + 1 + chance.below(hosts - 1)) % hosts;
+            let (host, other) = (another(), another());
+            let span = [3, 20, 30 * 24 * 3_600].map(Duration::from_secs)[chance.below(3)];
+            let survival = Survival::Everything;
+            let declared = at + chance.millis(1_500, 6_000);
+            plan.extend([
+                (
+                    at,
+                    Fault::Kill {
+                        host: member,
+                        survival,
+                    },
+                ),
+                (declared, Fault::Away { host, member, span }),
+                (
+                    declared + chance.millis(200, 10_000),
+                    Fault::Start { host: member },
+                ),
+            ]);
+            if chance.happens(0.3) {
+                let back = Fault::Back {
+                    host: other,
+                    member,
+                };
+                plan.push((declared + chance.millis(100, 5_000), back));
+            }
         }
         plan.retain(|(at, _)| *at < end);
         plan

@@ -61,6 +61,8 @@ pub struct Report {
     pub registry_healing: Duration,
     /// How long each node took to see that another had been killed.
     pub detections: Vec<Duration>,
+    /// How often a node came to show another as away on purpose.
+    pub aways: u64,
     /// How long it took until everything agreed after all was mended.
     pub healing: Duration,
 }
@@ -142,6 +144,7 @@ fn report(world: &World, healing: Duration) -> Report {
         downs: world.registrants.spreading.downs.clone(),
         registry_healing: world.registrants.healing.unwrap_or_default(),
         detections: world.watch.detections.clone(),
+        aways: world.watch.aways,
         healing,
     }
 }

@@ -3,6 +3,7 @@
 mod arriving;
 mod breaking;
 mod carrying;
+mod looking;
 mod lying;
 mod registering;
 mod registry;
@@ -166,7 +167,8 @@ impl World {
         }
     }
 
-    /// Plans what programs do with the registry, and the hosts that lose their power meanwhile.
+    /// Plans what programs do with the registry, and the hosts that lose their power meanwhile or are declared
+    /// away.
     fn plan_registry(&mut self, end: Instant) {
         let (begin, chance) = (self.queue.now(), &mut self.registrants.chance);
         for _ in 0..self.scenario.deeds {
@@ -175,6 +177,13 @@ impl World {
         }
         for (at, fault) in self.scenario.mix.plan_reboots(
             &mut Chance::new(self.scenario.seed, "reboots"),
+            self.scenario.hosts,
+            end,
+        ) {
+            self.queue.at(at, Event::Fault(fault));
+        }
+        for (at, fault) in self.scenario.mix.plan_aways(
+            &mut Chance::new(self.scenario.seed, "aways"),
             self.scenario.hosts,
             end,
         ) {

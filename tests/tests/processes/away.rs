@@ -10,7 +10,7 @@ async fn member(node: &Node, name: &str) -> anyhow::Result<Value> {
     found.cloned().context("it is no member")
 }
 
-async fn is_in_state(nodes: &[&Node], name: &str, state: &str) -> anyhow::Result<()> {
+pub(crate) async fn is_in_state(nodes: &[&Node], name: &str, state: &str) -> anyhow::Result<()> {
     eventually(&format!("{name} is {state}"), async || {
         for node in nodes {
             let member = member(node, name).await?;
@@ -77,7 +77,8 @@ async fn a_member_is_away_until_its_time_is_ended_or_it_is_seen() -> anyhow::Res
         "{metrics}"
     );
     ensure!(
-        !metrics.contains("muster_member_up{member=\"n3\"}"),
+        !metrics.contains("muster_member_up{member=\"n3\"}")
+            && metrics.contains("muster_member_away{member=\"n3\",host=\"127.0.0.1\"} 1"),
         "{metrics}"
     );
     says(n2, &["back", "n3"], 0, &["expected again"])?;

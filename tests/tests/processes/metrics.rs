@@ -1,5 +1,6 @@
 //! What a node exports for Prometheus.
 
+use crate::away::is_in_state;
 use crate::fleet::{Fleet, Node, eventually};
 use crate::http::Client;
 use crate::registry::Sleeper;
@@ -86,8 +87,13 @@ pub(crate) fn dashboards() -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_of_metrics_is_what_a_node_exports() -> anyhow::Result<()> {
-    // Some families have a series for each other member, and for each process that is expected.
-    let fleet = Fleet::started(2).await?;
+    // Some families have a series for each other member, for one that is away, and for each process that
+    // is expected.
+    let mut fleet = Fleet::started(3).await?;
+    fleet.nodes[2].kill()?;
+    is_in_state(&[&fleet.nodes[0]], "n3", "down").await?;
+    let away = ["away", "n3", "--for", "1d"];
+    ensure!(fleet.nodes[0].muster(&away)?.status.success());
     let config = fleet.nodes[0].config();
     let text = std::fs::read_to_string(&config)?;
     std::fs::write(&config, text + "[processes]\nexpect = [\"web\"]\n")?;

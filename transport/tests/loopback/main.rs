@@ -8,6 +8,7 @@
 )]
 
 mod datagrams;
+mod far;
 mod handshake;
 mod inquiries;
 mod joining;

@@ -11,7 +11,7 @@ use transport::{DialErrorKind, Endpoint, Event, Events, Patience, Settings};
 /// Longer than anything here takes on a busy machine; reaching it fails the test.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A number for dials whose number does not matter.
-const DIAL: u64 = 77;
+pub(crate) const DIAL: u64 = 77;
 
 pub(crate) struct World {
     dir: TempDir,

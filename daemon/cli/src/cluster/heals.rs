@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::ids::{self, Match};
-use crate::session::Session;
+use crate::session::{OF_MEMBERS, Session};
 use crate::table::{Cell, Paint, Table};
 use crate::text::printable;
 use api::heals::{HealConflict, HealReport, HealState, HealTransfer, HealValue};
@@ -37,7 +37,9 @@ pub(crate) async fn heals(session: &Session<'_>, id: Option<&str>) -> Result<(),
 
 /// `muster heals --all`, in words what nobody told.
 pub(crate) async fn of_members(session: &Session<'_>) -> Result<(), Failure> {
-    let answer = session.ask(session.client().heals_of_members()).await?;
+    let answer = session
+        .ask(session.patient(OF_MEMBERS).heals_of_members())
+        .await?;
     if session.output.is_json() {
         return session.output.json(&answer.raw);
     }

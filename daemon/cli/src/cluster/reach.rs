@@ -1,7 +1,7 @@
 //! `muster reach`: who reaches whom.
 
 use crate::failure::Failure;
-use crate::session::Session;
+use crate::session::{OF_MEMBERS, Session};
 use crate::table::{Cell, Layout, Paint, Table};
 use crate::text::printable;
 use api::reach::{ReachKind, ReachLink, ReachRow};
@@ -11,7 +11,7 @@ const MAX_COLUMNS: usize = 10;
 
 /// `muster reach`.
 pub(crate) async fn reach(session: &Session<'_>) -> Result<(), Failure> {
-    let answer = session.ask(session.client().reach()).await?;
+    let answer = session.ask(session.patient(OF_MEMBERS).reach()).await?;
     if session.output.is_json() {
         return session.output.json(&answer.raw);
     }

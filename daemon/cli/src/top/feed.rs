@@ -1,5 +1,6 @@
 //! What the daemon tells: asked once a second, and its events as they come.
 
+use crate::session::OF_MEMBERS;
 use api::cluster::ClusterMember;
 use api::events::{ClusterEvent, ClusterStreamEvent, EventsQuery};
 use api::node::NodeStatus;
@@ -89,7 +90,11 @@ pub(super) async fn polls(client: Client, updates: Sender<Update>) {
 
 /// Asks all members whom they reach.
 pub(super) async fn reach(client: Client, updates: Sender<Update>) {
-    let told = client.reach().await.map(|answer| answer.value.items);
+    let told = client
+        .with_patience(OF_MEMBERS)
+        .reach()
+        .await
+        .map(|answer| answer.value.items);
     // Nobody may want to know any more.
     let _ = updates.send(Update::Reach(told)).await;
 }

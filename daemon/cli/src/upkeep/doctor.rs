@@ -3,7 +3,7 @@
 use crate::args::Doctor;
 use crate::failure::Failure;
 use crate::program::Program;
-use crate::session::Session;
+use crate::session::{OF_MEMBERS, Session};
 use crate::table::Paint;
 use crate::text::{printable, printable_lines};
 use crate::upkeep::status::wrapped;
@@ -12,10 +12,7 @@ use client::ClientError;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-/// Members that do not answer take their time.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Whose findings are those about this host and its daemon.
 const HERE: &str = "here";
 /// How wide a line is at most.
@@ -65,7 +62,7 @@ async fn ask(
     config: Option<PathBuf>,
     program: &Program,
 ) -> Result<(Option<String>, Vec<Finding>), Failure> {
-    let client = session.client().with_patience(PATIENCE);
+    let client = session.patient(OF_MEMBERS);
     match client.doctor().await {
         Ok(answer) => Ok((Some(answer.value.node), answer.value.items)),
         Err(

@@ -223,13 +223,21 @@ impl Connections {
     }
 
     /// Asks a connected node whether it is there, unless it was asked and has not answered yet; it has
-    /// so long for the answer.
+    /// so long for the answer, also if it was given more time before.
     pub(super) fn ask_presence(&mut self, edge: &mut Edge, node: NodeId, limit: Duration) {
-        if let Some(conn) = self.current(node)
-            && let Entry::Vacant(asked) = self.asked.entry(node)
-        {
-            asked.insert(edge.instant() + limit);
-            edge.send(conn, Message::Challenge.bytes());
+        let Some(conn) = self.current(node) else {
+            return;
+        };
+        let until = edge.instant() + limit;
+        match self.asked.entry(node) {
+            Entry::Vacant(asked) => {
+                asked.insert(until);
+                edge.send(conn, Message::Challenge.bytes());
+            }
+            Entry::Occupied(mut asked) => {
+                let earlier = until.min(*asked.get());
+                asked.insert(earlier);
+            }
         }
     }
 

@@ -20,6 +20,10 @@ const RESTART_STOP: Duration = Duration::from_millis(200);
 /// From the farewell to the end, when it left: time for `left` to reach those with a slow
 /// connection.
 const LEFT_STOP: Duration = Duration::from_secs(1);
+/// A farewell that the link has lost is sent again after a round trip and a half, and takes another half on
+/// its way. The farthest peer gets that time, within a bound.
+const ROUND_TRIPS: u32 = 3;
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Says goodbye to everybody; from here on nothing that others say matters.
 pub(super) fn say_goodbye(
@@ -31,9 +35,13 @@ pub(super) fn say_goodbye(
     for conn in connections.currents() {
         edge.send(conn, Message::Goodbye { restart }.bytes());
     }
+    let peers = connections.current_peers();
+    let farthest = peers.filter_map(|peer| swim.round_trip(peer)).max();
+    let far = (farthest.unwrap_or_default() * ROUND_TRIPS).min(LONGEST);
     swim.freeze();
-    edge.after(LEAVE_AFTER, Timer::Leave);
-    edge.after(if restart { RESTART_STOP } else { LEFT_STOP }, Timer::Stop);
+    edge.after(LEAVE_AFTER + far, Timer::Leave);
+    let stop = if restart { RESTART_STOP } else { LEFT_STOP };
+    edge.after(stop + far, Timer::Stop);
 }
 
 /// The machine's last output.

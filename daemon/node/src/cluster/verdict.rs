@@ -6,8 +6,9 @@ use std::time::Duration;
 
 /// How often [`Silence::tick`] is to be called.
 pub(super) const LISTEN: Duration = Duration::from_millis(250);
-/// After so long without a word this node is isolated, if its nearest member is not far: eight probes.
-const SILENT: Duration = Duration::from_secs(2);
+/// After so long without a word this node is isolated, if its nearest member is not far: seven probes, and
+/// the next tick, so that it is known within two seconds.
+const SILENT: Duration = Duration::from_millis(1_750);
 /// The round trip of members of whom none has been measured.
 const UNMEASURED: Duration = Duration::from_secs(1);
 
@@ -44,14 +45,15 @@ impl Silence {
     }
 
     /// Another quarter of a second has passed, in which members were probed or not. A member who lives
-    /// is heard of within two round trips; the nearest one has to be silent for that much longer.
-    /// Where all links are metered members rest between two probes.
+    /// answers within a round trip; the nearest one has to be silent for one and a half longer, since what
+    /// was under way before a cut comes for half a one yet. Where all links are metered members rest
+    /// between two probes.
     pub(super) fn tick(&mut self, probing: bool, nearest: Option<Duration>, rest: Duration) {
         if !probing {
             return self.end();
         }
         self.ticks = self.ticks.saturating_add(1);
-        let limit = rest + SILENT + nearest.unwrap_or(UNMEASURED) * 2;
+        let limit = rest + SILENT + nearest.unwrap_or(UNMEASURED) * 3 / 2;
         self.is_total |= LISTEN * self.ticks >= limit;
     }
 
@@ -108,9 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_total_after_two_seconds_and_two_round_trips() {
-        assert_eq!((ticks(0, 0), ticks(100, 0), ticks(1_500, 0)), (8, 9, 20));
-        assert_eq!(ticks(0, 15_000), 68, "where members rest");
+    fn silence_is_total_within_two_seconds_and_two_round_trips() {
+        assert_eq!((ticks(1, 0), ticks(100, 0), ticks(1_500, 0)), (8, 8, 16));
+        assert_eq!(ticks(1, 15_000), 68, "where members rest");
     }
 
     #[test]

@@ -205,6 +205,10 @@ fn summarise_work(reports: &[Report], took: Duration) {
         simulated.as_secs_f64() / 3_600.0,
         faults(reports)
     );
+    println!(
+        "a member was shown as away on purpose {} times",
+        sum(|report| report.aways)
+    );
     println!("{}", lies(reports));
     println!(
         "the registry was asked {} times and did \

@@ -1,4 +1,4 @@
-//! Who is said to be down is down, soon; and who is well is never said to be.
+//! Who is said to be down is down, soon; and who is well is never said to be, nor to be away on purpose.
 
 use crate::host::Host;
 use node::cluster::{MemberState, RosterView};
@@ -25,6 +25,8 @@ pub struct Watch {
     /// How long it took each node to see that another had been killed, where nothing else was
     /// wrong.
     pub detections: Vec<Duration>,
+    /// How often a node has come to show another as away on purpose.
+    pub aways: u64,
     last_trouble: Instant,
     dead: BTreeMap<usize, Death>,
 }
@@ -90,10 +92,18 @@ impl Watch {
                 .and_then(|old| old.member(id))
                 .is_some_and(|member| member.state.is_reachable())
         };
+        let was_away = |id| {
+            let old = process.view.as_ref().and_then(|old| old.member(id));
+            old.is_some_and(|member| member.state == MemberState::Away)
+        };
+        let members = view.members.iter();
+        let away = members.filter(|one| one.state == MemberState::Away && !was_away(one.id));
+        self.aways += away.count() as u64;
+        let is_gone = |state: MemberState| matches!(state, MemberState::Down | MemberState::Away);
         let fallen = view
             .members
             .iter()
-            .filter(|member| member.state == MemberState::Down && before(member.id));
+            .filter(|member| is_gone(member.state) && before(member.id));
         let mut found = Vec::new();
         for member in fallen {
             let Some(host) = hosts.iter().position(|host| host.peer.id == member.id) else {
@@ -109,7 +119,8 @@ impl Watch {
             } else if calm && now.since(self.last_trouble) >= CALM && hosts[host].process.is_some()
             {
                 found.push(format!(
-                    "host {observer} declared host {host} down, which is well"
+                    "host {observer} declared host {host} {:?}, which is well",
+                    member.state
                 ));
             }
         }

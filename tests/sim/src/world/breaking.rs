@@ -21,6 +21,9 @@ const METERED: Duration = Duration::from_secs(27);
 /// The most loss under which detection keeps its promises.
 pub(crate) const CALM_LOSS: f64 = 0.05;
 
+/// Who declares members away.
+const BY: &str = "somebody";
+
 /// How long a job takes at most on a host that is in order.
 const MENDED_JOB: Duration = Duration::from_millis(40);
 
@@ -54,6 +57,8 @@ impl World {
                     ask::Forget(self.hosts[other].peer.name.as_str().to_owned()),
                 );
             }
+            Fault::Away { host, member, span } => self.declare_away(host, member, span),
+            Fault::Back { host, member } => self.declare_back(host, member),
             Fault::FailCommit {
                 host,
                 error,
@@ -97,6 +102,23 @@ impl World {
                 .leaves(host, now, |process| os.runs(process));
         }
         self.ask(host, ask::Leave);
+    }
+
+    fn declare_away(&mut self, host: usize, member: usize, span: Duration) {
+        let ask = ask::Away {
+            member: self.hosts[member].peer.name.to_string(),
+            span_ms: u64::try_from(span.as_millis()).unwrap_or(u64::MAX),
+            why: "in dry dock".to_owned(),
+            by: BY.to_owned(),
+            force: true,
+        };
+        self.ask(host, ask);
+    }
+
+    fn declare_back(&mut self, host: usize, member: usize) {
+        let member = self.hosts[member].peer.name.to_string();
+        let by = BY.to_owned();
+        self.ask(host, ask::Back { member, by });
     }
 
     /// Mends everything, and lets every daemon run.

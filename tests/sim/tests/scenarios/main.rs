@@ -37,4 +37,6 @@ mod replicating;
 mod revoking;
 mod script;
 mod signing;
+mod slow;
+mod soon;
 mod thin;

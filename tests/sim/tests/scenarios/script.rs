@@ -1,9 +1,7 @@
 //! A world for scenarios: hosts by their names, what goes wrong with them, and what they say.
 
 use names::{NodeId, Role};
-use node::cluster::{
-    self, Command, Event, EventKind, Input, MemberChange, MemberState, RosterView, Verdict,
-};
+use node::cluster::{self, Command, Input};
 use node::proof::testing::{Below, Cheap};
 use node::wire::{ConnId, Peer, Protocol, WriteError};
 use sim::disk::Survival;
@@ -184,10 +182,6 @@ impl Script {
         )
     }
 
-    fn view(&self, host: usize) -> Option<&RosterView> {
-        self.hosts[host].process.as_ref()?.view.as_deref()
-    }
-
     pub(crate) fn is_running(&self, host: usize) -> bool {
         self.hosts[host].process.is_some()
     }
@@ -199,52 +193,14 @@ impl Script {
             .unwrap_or_default()
     }
 
-    pub(crate) fn verdict(&self, host: usize) -> Verdict {
-        self.view(host).unwrap().verdict
-    }
-
-    /// What `host` says of `other`; `None` if it is not on its roster.
-    pub(crate) fn state(&self, host: usize, other: usize) -> Option<MemberState> {
-        let member = self.view(host)?.member(self.hosts[other].peer.id)?;
-        Some(member.state)
-    }
-
     pub(crate) fn run_of(&self, host: usize, other: usize) -> u64 {
         let view = self.view(host);
         view.and_then(|view| view.member(self.hosts[other].peer.id))
             .map_or(0, |member| member.run)
     }
 
-    pub(crate) fn all_say(&self, hosts: &[usize], other: usize, state: MemberState) -> bool {
-        hosts
-            .iter()
-            .filter(|host| **host != other)
-            .all(|host| self.state(*host, other) == Some(state))
-    }
-
-    pub(crate) fn is_whole(&self, count: usize) -> bool {
-        (0..count).all(|host| {
-            (0..count).all(|other| self.state(host, other) == Some(MemberState::Alive))
-                && self.verdict(host) == Verdict::Whole
-        })
-    }
-
     pub(crate) fn expect_whole(&mut self, count: usize) {
         self.run_until(5_000, "all see all", |world| world.is_whole(count));
-    }
-
-    /// What all hosts told of members, in order.
-    pub(crate) fn told(&self) -> impl DoubleEndedIterator<Item = &Event> {
-        self.record().events.iter().map(|(_, event)| event)
-    }
-
-    /// How often hosts told this kind of event of that host.
-    pub(crate) fn count(&self, kind: MemberChange, of: usize) -> usize {
-        let is_it = |told: &&Event| {
-            matches!(&told.kind, EventKind::Member { kind: k, id, .. }
-                if *k == kind && *id == self.hosts[of].peer.id)
-        };
-        self.told().filter(is_it).count()
     }
 
     /// As a peer of that host that is no node of Muster's: what it says arrives as from a node of
