@@ -107,22 +107,11 @@ impl Network {
         Ok(())
     }
 
-    /// Changes the way from one host to another.
-    pub(crate) fn change(&self, from: usize, to: usize, how: impl Fn(&mut Way)) {
-        self.switch.change(from, to, how);
-    }
-
-    /// Changes the ways between two hosts, both of them.
-    pub(crate) fn change_both(&self, one: usize, other: usize, how: impl Fn(&mut Way)) {
-        self.switch.change(one, other, &how);
-        self.switch.change(other, one, &how);
-    }
-
-    /// Changes all ways.
-    pub(crate) fn change_all(&self, how: impl Fn(&mut Way)) {
+    /// Makes all ways anew.
+    pub(crate) fn set_all(&self, how: impl Fn(usize, usize) -> Way) {
         for from in 0..self.hosts {
             for to in (0..self.hosts).filter(|to| *to != from) {
-                self.switch.change(from, to, &how);
+                self.switch.change(from, to, |way| *way = how(from, to));
             }
         }
     }
@@ -147,7 +136,7 @@ impl Drop for Network {
 
 #[cfg(test)]
 mod tests {
-    use super::{Network, PREFIX, address, ip};
+    use super::{Network, PREFIX, Way, address, ip};
     use crate::hosts::may_run;
     use anyhow::ensure;
     use std::process::Command;
@@ -177,14 +166,22 @@ mod tests {
         let network = Network::new(3, 7)?;
         let (back, quickest) = echoes(&network, 0, 1)?;
         ensure!(back == 20 && quickest < 50.0, "{back} {quickest}");
-        network.change(0, 1, |way| way.delay = Duration::from_millis(70));
-        network.change(1, 0, |way| way.delay = Duration::from_millis(30));
+        network
+            .switch
+            .change(0, 1, |way| way.delay = Duration::from_millis(70));
+        network
+            .switch
+            .change(1, 0, |way| way.delay = Duration::from_millis(30));
         let (back, quickest) = echoes(&network, 1, 0)?;
         ensure!(back == 20 && quickest >= 100.0, "{back} {quickest}");
-        network.change(1, 0, |way| way.is_cut = true);
+        network.switch.change(1, 0, |way| way.is_cut = true);
         ensure!(echoes(&network, 0, 1)?.0 == 0);
         ensure!(echoes(&network, 1, 2)?.0 == 20);
-        network.change_all(|way| way.twice = 1.0);
+        let twice = Way {
+            twice: 1.0,
+            ..Way::default()
+        };
+        network.set_all(|_, _| twice);
         // Both the question and the answer come twice; `ping` ends with the first answer to the last question.
         ensure!(echoes(&network, 0, 2)?.0 > 60);
         Ok(())

@@ -1,12 +1,21 @@
 //! Daemons on the hosts of a network.
 
 use super::network::Network;
+use super::way::Way;
 use crate::fleet::Fleet;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::time::Duration;
+
+/// How long a frame takes on a way that nothing is wrong with, in milliseconds.
+const FAIR: std::ops::Range<u64> = 0..20;
 
 /// As many daemons as hosts, node i on host i.
 pub(crate) struct Rig {
     pub(crate) fleet: Fleet,
     pub(crate) network: Network,
+    /// How long frames take while nothing is wrong, those from the first host first.
+    delays: Vec<Duration>,
 }
 
 impl Rig {
@@ -15,7 +24,24 @@ impl Rig {
         let network = Network::new(hosts, seed)?;
         let mut fleet = Fleet::new(hosts)?;
         network.place(&mut fleet)?;
-        Ok(Self { fleet, network })
+        let mut chance = ChaCha8Rng::seed_from_u64(seed);
+        let delays = (0..hosts * hosts).map(|_| Duration::from_millis(chance.random_range(FAIR)));
+        let rig = Self {
+            fleet,
+            network,
+            delays: delays.collect(),
+        };
+        rig.network.set_all(|from, to| rig.fair(from, to));
+        Ok(rig)
+    }
+
+    /// The way from one host to another while nothing is wrong with it.
+    pub(crate) fn fair(&self, from: usize, to: usize) -> Way {
+        let delay = self.delays.get(from * self.network.hosts + to);
+        Way {
+            delay: delay.copied().unwrap_or_default(),
+            ..Way::default()
+        }
     }
 
     /// Starts all daemons.
@@ -29,8 +55,8 @@ impl Rig {
 
 #[cfg(test)]
 mod tests {
-    use super::super::way::Way;
-    use super::Rig;
+    use super::{Rig, Way};
+    use crate::fleet::items;
     use crate::hosts::may_run;
     use anyhow::ensure;
     use std::time::Duration;
@@ -41,18 +67,18 @@ mod tests {
             return Ok(());
         }
         let mut rig = Rig::new(3, 7)?;
-        rig.network
-            .change_all(|way| way.delay = Duration::from_millis(100));
         let line = rig.network.line(64_000);
-        let to_the_third = |way: &mut Way| way.line = Some(line);
-        rig.network.change_both(0, 2, to_the_third);
-        rig.network.change_both(1, 2, to_the_third);
+        rig.network.set_all(|from, to| Way {
+            delay: Duration::from_millis(100),
+            line: [from, to].contains(&2).then_some(line),
+            ..Way::default()
+        });
         rig.start()?;
         rig.fleet.whole().await?;
         rig.fleet.nodes[2].add("groceries", "bread").await?;
         rig.fleet.agree().await?;
         let members = rig.fleet.nodes[0].get("/v1/members").await?.json();
-        let trips = crate::fleet::items(&members).iter();
+        let trips = items(&members).iter();
         let trips: Vec<f64> = trips.filter_map(|it| it["rtt_ms"].as_f64()).collect();
         ensure!(
             trips.len() == 2 && trips.iter().all(|trip| *trip >= 200.0),
