@@ -13,6 +13,7 @@ mod registrants;
 mod replicas;
 mod scene;
 mod switch;
+mod table;
 mod watchers;
 mod way;
 mod weather;
@@ -51,4 +52,13 @@ async fn workload_by_hand() -> anyhow::Result<()> {
         seed: given("RIG_SEED")?.unwrap_or(7),
     };
     workload::run(order).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "tests/rig --table runs it: figures, to be read by people"]
+async fn table_by_hand() -> anyhow::Result<()> {
+    let rest = Duration::from_secs(given("RIG_SECONDS")?.unwrap_or(30));
+    let rows = std::env::var("RIG_ROWS").unwrap_or_default();
+    let rows: Vec<String> = rows.split_whitespace().map(str::to_owned).collect();
+    table::run(&rows, rest).await
 }

@@ -109,9 +109,18 @@ impl Network {
 
     /// Makes all ways anew.
     pub(crate) fn set_all(&self, how: impl Fn(usize, usize) -> Way) {
+        self.change_all(|from, to, way| *way = how(from, to));
+    }
+
+    /// Cuts a host off from all others.
+    pub(crate) fn cut_off(&self, host: usize) {
+        self.change_all(|from, to, way| way.is_cut |= from == host || to == host);
+    }
+
+    fn change_all(&self, how: impl Fn(usize, usize, &mut Way)) {
         for from in 0..self.hosts {
             for to in (0..self.hosts).filter(|to| *to != from) {
-                self.switch.change(from, to, |way| *way = how(from, to));
+                self.switch.change(from, to, |way| how(from, to, way));
             }
         }
     }

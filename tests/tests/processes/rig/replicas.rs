@@ -37,13 +37,21 @@ pub(crate) async fn shown(nodes: &[Node]) -> anyhow::Result<Vec<Vec<Value>>> {
     Ok(all)
 }
 
-/// All that is wrong with the lists on the disks of nodes that have ended, and with what they showed.
+/// What is wrong with replicas.
+#[derive(Default)]
+pub(crate) struct Wrong {
+    pub(crate) problems: Vec<String>,
+    /// How many acknowledged changes are missing, those of each node.
+    pub(crate) lost: usize,
+}
+
+/// Judges the lists on the disks of nodes that have ended, and what they showed.
 pub(crate) fn check(
     nodes: &[Node],
     writes: &[Write],
     shown: &[Vec<Value>],
-) -> anyhow::Result<Vec<String>> {
-    let mut found = Vec::new();
+) -> anyhow::Result<Wrong> {
+    let mut found = Wrong::default();
     for (nth, node) in nodes.iter().enumerate() {
         for (list, shown) in shown.iter().enumerate() {
             let name = name_of(list);
@@ -51,12 +59,13 @@ pub(crate) fn check(
             let writes: Vec<&Write> = writes.collect();
             let past = Past::read(&node.data, &name)?;
             let mut wrong = lost(&past, &writes);
+            found.lost += wrong.len();
             // All have the same changes, and show the same.
             if nth == 0 {
                 wrong.extend(judge(&past, &writes, shown));
             }
             let place = |text| format!("{} {name}: {text}", node.name);
-            found.extend(wrong.into_iter().map(place));
+            found.problems.extend(wrong.into_iter().map(place));
         }
     }
     Ok(found)

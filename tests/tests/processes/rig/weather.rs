@@ -21,7 +21,6 @@ const LASTS: std::ops::Range<f64> = 4.0..20.0;
 const FLAP: Duration = Duration::from_secs(2);
 
 /// What is wrong with the ways.
-#[derive(Clone, Debug)]
 enum Trouble {
     /// Two sides do not reach each other.
     Apart(BTreeSet<usize>),
@@ -57,6 +56,27 @@ impl Trouble {
             Self::Partial(_) => "partial cut",
             Self::Flapping(_) => "flapping cut",
             Self::Host(_, kind, _) => kind,
+        }
+    }
+
+    /// In words, with the names of the hosts' nodes.
+    fn told(&self) -> String {
+        let names = |side: &BTreeSet<usize>| {
+            let names = side.iter().map(|host| name(*host));
+            names.collect::<Vec<_>>().join(" ")
+        };
+        match self {
+            Self::Apart(side) | Self::Flapping(side) => {
+                format!("{} between {} and the others", self.kind(), names(side))
+            }
+            Self::OneWay(side) => format!("{} from {} to the others", self.kind(), names(side)),
+            Self::Partial(pairs) => {
+                let pairs = pairs
+                    .iter()
+                    .map(|(one, other)| format!("{}-{}", name(*one), name(*other)));
+                format!("{} of {}", self.kind(), pairs.collect::<Vec<_>>().join(" "))
+            }
+            Self::Host(host, kind, _) => format!("{kind} at {}", name(*host)),
         }
     }
 
@@ -101,6 +121,11 @@ impl Trouble {
         };
         all.filter(is_broken).collect()
     }
+}
+
+/// What a host's node is called.
+fn name(host: usize) -> String {
+    format!("n{}", host + 1)
 }
 
 /// At least one host, and not all.
@@ -237,7 +262,7 @@ impl Weather {
                 .context("a node on each host")?;
             node.kill()?;
             self.dead.push(Dead { host, until });
-            self.tell(&format!("kill -9 of {}", host + 1));
+            self.tell(&format!("kill -9 of {}", name(host)));
             return Ok(());
         }
         let trouble = Trouble::draw(hosts, rig, &mut self.chance);
@@ -245,7 +270,7 @@ impl Weather {
             .journal
             .lock()
             .begin(trouble.kind(), trouble.breaks(hosts));
-        self.tell(&format!("{trouble:?}"));
+        self.tell(&trouble.told());
         self.lasting.push(Lasting {
             trouble,
             number,
@@ -267,7 +292,7 @@ impl Weather {
         } in over
         {
             self.journal.lock().end(number);
-            self.tell(&format!("{} is mended", trouble.kind()));
+            self.tell(&format!("over: {}", trouble.told()));
         }
         let dead = std::mem::take(&mut self.dead).into_iter();
         let (risen, dead): (Vec<Dead>, _) = dead.partition(|it| it.until <= now);
@@ -280,7 +305,7 @@ impl Weather {
                 .context("a node on each host")?;
             node.start()?;
             self.journal.lock().started(host);
-            self.tell(&format!("{} is started again", host + 1));
+            self.tell(&format!("{} is started again", name(host)));
         }
         Ok(())
     }

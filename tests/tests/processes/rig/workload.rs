@@ -69,7 +69,8 @@ pub(crate) async fn run(order: Order) -> anyhow::Result<()> {
     let (reports, wrong) = membership::check_reports(&rig.fleet.nodes, &said, &journal).await?;
     problems.extend(wrong);
     rig.fleet.nodes.iter_mut().try_for_each(Node::stop)?;
-    problems.extend(replicas::check(&rig.fleet.nodes, &writes, &shown)?);
+    let replicas = replicas::check(&rig.fleet.nodes, &writes, &shown)?;
+    problems.extend(replicas.problems);
     let summary = Summary {
         order,
         writes,
@@ -77,6 +78,7 @@ pub(crate) async fn run(order: Order) -> anyhow::Result<()> {
         journal,
         findings,
         reports,
+        lost: replicas.lost,
     };
     // Past the harness, which shows what a test prints only if it fails.
     writeln!(std::io::stdout(), "{summary}")?;
@@ -150,6 +152,7 @@ struct Summary {
     journal: Journal,
     findings: Findings,
     reports: usize,
+    lost: usize,
 }
 
 impl fmt::Display for Summary {
@@ -168,10 +171,11 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             f,
-            "  {} writes ({}): {} acknowledged, {} refused, {} in doubt",
+            "  {} writes ({}): {} acknowledged, {} of them lost, {} refused, {} in doubt",
             self.writes.len(),
             counted(&kinds),
             with(|write| matches!(write.fate, Fate::Acknowledged(_))),
+            self.lost,
             with(|write| write.fate == Fate::Refused),
             with(|write| write.fate == Fate::Doubtful),
         )?;
