@@ -13,7 +13,7 @@ use crdt::vector::VersionVector;
 use names::{ListId, ListName};
 use node::lists::Source;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use store::Store;
 
@@ -92,17 +92,32 @@ impl Past {
             }
         }
         store.close();
+        // Nearly their order: a change that does nothing begins where the next one begins.
         changes.sort_by_key(|change| change.start_op());
-        let mut past = Self::default();
-        for change in changes {
+        let named = changes.iter().map(|change| {
             let deps = change.deps().iter().map(ToString::to_string);
-            past.add(change.hash().to_string(), deps.collect());
-        }
-        Ok(past)
+            (change.hash().to_string(), deps.collect())
+        });
+        Ok(Self::of(named.collect()))
     }
 
-    /// Changes come after those that they had seen.
-    fn add(&mut self, hash: String, deps: Vec<String>) {
+    /// Of changes in whatever order, each with those that it depends on.
+    fn of(changes: Vec<(String, Vec<String>)>) -> Self {
+        let mut past = Self::default();
+        let mut missing: BTreeSet<String> = changes.iter().map(|(hash, _)| hash.clone()).collect();
+        let mut waiting = VecDeque::from(changes);
+        while let Some((hash, deps)) = waiting.pop_front() {
+            if deps.iter().any(|dep| missing.contains(dep)) {
+                waiting.push_back((hash, deps));
+            } else {
+                missing.remove(&hash);
+                past.add(hash, &deps);
+            }
+        }
+        past
+    }
+
+    fn add(&mut self, hash: String, deps: &[String]) {
         let number = self.seen.len();
         let mut seen = vec![0; number / 64 + 1];
         for dep in deps.iter().filter_map(|dep| self.numbers.get(dep)) {
@@ -247,12 +262,9 @@ mod tests {
 
     /// Changes a, then b and c beside each other, then d, which had seen b alone.
     fn past() -> Past {
-        let mut past = Past::default();
-        past.add("a".to_owned(), Vec::new());
-        for (hash, dep) in [("b", "a"), ("c", "a"), ("d", "b")] {
-            past.add(hash.to_owned(), vec![dep.to_owned()]);
-        }
-        past
+        let changes = [("d", "b"), ("c", "a"), ("b", "a"), ("a", "")];
+        let owned = |(hash, dep): (&str, &str)| (hash.to_owned(), vec![dep.to_owned()]);
+        Past::of(changes.map(owned).to_vec())
     }
 
     fn write(change: &str, deed: Deed) -> Write {
