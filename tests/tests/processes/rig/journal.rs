@@ -108,6 +108,15 @@ impl Journal {
         !is_dead && self.was_connected(between, when)
     }
 
+    /// Whether nothing was wrong with a host, its daemon and all of its ways, all that time.
+    pub(crate) fn was_well(&self, host: usize, when: &Range<Millis>) -> bool {
+        let mut troubles = self.troubles.iter().filter(|it| overlap(&it.when, when));
+        let touches = |(one, other): &Pair| *one == host || *other == host;
+        let was_stalled = self.stalls.iter().any(|stall| overlap(stall, when));
+        let is_touched = troubles.any(|trouble| trouble.between.iter().any(touches));
+        !was_stalled && !is_touched && !self.was_dead(host, when)
+    }
+
     /// Whether nothing was wrong with the ways between two hosts, whatever their daemons did.
     pub(crate) fn was_connected(&self, between: Pair, when: &Range<Millis>) -> bool {
         let touches = |trouble: &&Trouble| trouble.between.contains(&between);

@@ -14,8 +14,8 @@ const CLOSE: Millis = 1_000;
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) problems: Vec<String>,
-    /// Suspicions of who was well.
-    pub(crate) suspicions: usize,
+    /// Suspicions of those with whom nobody had trouble.
+    pub(crate) suspicions: Vec<Said>,
     /// How long after a kill each other node said that it was down.
     pub(crate) detections: Vec<Millis>,
     /// How long after the mending of all between two hosts one said that the other was back.
@@ -31,7 +31,10 @@ pub(crate) fn judge(said: &[Said], journal: &Journal) -> Findings {
         let between = pair(it.by, it.of);
         let was_good = journal.was_good(between, &(it.at - CALM..it.at));
         match it.what.as_str() {
-            "suspect" if was_good => found.suspicions += 1,
+            // By others it is heard, too, who had trouble with it.
+            "suspect" if journal.was_well(it.of, &(it.at - CALM..it.at)) => {
+                found.suspicions.push(it.clone())
+            }
             "down" => {
                 if was_good {
                     found

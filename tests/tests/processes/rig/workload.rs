@@ -6,7 +6,7 @@ use super::membership::{self, Findings};
 use super::registrants::{Done, Registrants};
 use super::replicas;
 use super::scene::Rig;
-use super::watchers::Watchers;
+use super::watchers::{Said, Watchers};
 use super::weather::Weather;
 use super::writers::Writers;
 use crate::fleet::{Node, eventually, items};
@@ -46,6 +46,7 @@ pub(crate) async fn run(order: Order) -> anyhow::Result<()> {
     let ledger = Ledger::default();
     let writers = Writers::start(&rig.fleet.nodes, order.seed, &ledger);
     let registrants = Registrants::start(&rig.fleet.nodes, order.seed, &ledger);
+    let begun = journal::now();
     Weather::new(order.seed, Arc::clone(&journal))
         .rage(&mut rig, order.span)
         .await?;
@@ -79,6 +80,7 @@ pub(crate) async fn run(order: Order) -> anyhow::Result<()> {
         findings,
         reports,
         lost: replicas.lost,
+        begun,
     };
     // Past the harness, which shows what a test prints only if it fails.
     writeln!(std::io::stdout(), "{summary}")?;
@@ -153,6 +155,8 @@ struct Summary {
     findings: Findings,
     reports: usize,
     lost: usize,
+    /// When the weather began.
+    begun: Millis,
 }
 
 impl fmt::Display for Summary {
@@ -193,8 +197,17 @@ impl fmt::Display for Summary {
             f,
             "  somebody was away {away} times, told in {reports} reports of heals"
         )?;
-        let suspicions = findings.suspicions;
-        write!(f, "  {suspicions} suspicions of members that were well")
+        let suspicions = &findings.suspicions;
+        write!(
+            f,
+            "  {} suspicions of members that were well",
+            suspicions.len()
+        )?;
+        for Said { at, by, of, .. } in suspicions {
+            let at = (at - self.begun) as f64 / 1_000.0;
+            write!(f, "\n    {at:7.1} s  of n{} by n{}", of + 1, by + 1)?;
+        }
+        Ok(())
     }
 }
 
