@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use std::time::{Duration, Instant};
 
 /// How long a frame may wait for its turn on a way of little bandwidth; what would wait longer is lost.
-const QUEUE: Duration = Duration::from_millis(500);
+const QUEUE: Duration = Duration::from_secs(1);
 
 /// Losses that come together, as Gilbert has it: a way is bad at times, and loses all then.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -208,7 +208,7 @@ mod tests {
                 .all(|it| *it <= QUEUE + Duration::from_millis(125))
         );
         // A second's worth, and the queue's.
-        assert!((11..=14).contains(&arrived.len()), "{}", arrived.len());
+        assert!((16..=18).contains(&arrived.len()), "{}", arrived.len());
     }
 
     #[test]
