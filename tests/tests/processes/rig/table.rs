@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 /// How long a step of a row may take; bad links make all of them slow.
 const PATIENCE: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(20);
+/// Over so long it is compared how much nodes send.
+const SETTLE: Duration = Duration::from_secs(15);
 /// So many changes are written, one a second, to see what a change costs.
 const CHANGES: u32 = 20;
 /// How many entries each side writes while it is cut off.
@@ -211,8 +213,7 @@ async fn at_rest(
 ) -> anyhow::Result<()> {
     let nodes = &rig.fleet.nodes;
     let count = nodes.len() as f64;
-    // What joining has left to do is over then.
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    settle(nodes).await?;
     let (begun, before) = (journal::now(), sent(nodes).await?);
     tokio::time::sleep(rest).await;
     let spent = (sent(nodes).await? - before) / count;
@@ -237,6 +238,22 @@ async fn at_rest(
     };
     figures.suspicions_per_node_hour = said("suspect");
     figures.downs_per_node_hour = said("down");
+    Ok(())
+}
+
+/// Waits until what joining has left to do is over: nodes send about as much as before, and no less.
+async fn settle(nodes: &[Node]) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let mut last = f64::MAX;
+    while begun.elapsed() < PATIENCE {
+        let before = sent(nodes).await?;
+        tokio::time::sleep(SETTLE).await;
+        let now = sent(nodes).await? - before;
+        if now > 0.8 * last {
+            break;
+        }
+        last = now;
+    }
     Ok(())
 }
 
