@@ -9,6 +9,8 @@ use serde_json::Value;
 
 /// How far the clock of a report may be from that of an event: both are of one daemon.
 const CLOSE: Millis = 1_000;
+/// How many reports a node keeps.
+const KEPT: usize = 100;
 
 /// What the nodes said, seen together with what was wrong.
 #[derive(Debug, Default)]
@@ -90,19 +92,22 @@ pub(crate) async fn check_reports(
     for (by, node) in nodes.iter().enumerate() {
         let what = format!("{} has told of its heals", node.name);
         let reports = eventually(&what, async || {
-            let answer = node.get("/v1/heals?limit=100").await?;
+            let answer = node.get(&format!("/v1/heals?limit={KEPT}")).await?;
             ensure!(answer.status == 200, "{answer:?}");
             let page = answer.json();
             for report in items(&page) {
                 let mut members = report["members"].as_array().into_iter().flatten();
                 ensure!(members.all(|it| it["back_at"].is_string()), "{report}");
-                ensure!(report["agreed_at"].is_string(), "{report}");
+                let is_over = report["agreed_at"].is_string() || report["state"] == "closed";
+                ensure!(is_over, "{report}");
             }
             Ok(items(&page).to_vec())
         });
         let reports = reports.await?;
         count += reports.len();
-        for down in said.iter().filter(|it| it.by == by && it.what == "down") {
+        let forgotten = forgotten(&reports);
+        let own = said.iter().filter(|it| it.by == by && it.at > forgotten);
+        for down in own.filter(|it| it.what == "down") {
             let name = nodes.get(down.of).map_or("", |node| &node.name);
             let telling = reports.iter().filter(|report| tells(report, name, down.at));
             let telling = telling.count();
@@ -118,12 +123,20 @@ pub(crate) async fn check_reports(
     Ok((count, found))
 }
 
+/// Before when reports may have made room for newer ones.
+fn forgotten(reports: &[Value]) -> Millis {
+    let began = reports.iter().filter_map(|it| time(&it["began_at"]));
+    let oldest = began.min().filter(|_| reports.len() >= KEPT);
+    oldest.unwrap_or(Millis::MIN)
+}
+
+fn time(value: &Value) -> Option<Millis> {
+    let time: Option<jiff::Timestamp> = value.as_str()?.parse().ok();
+    time.map(jiff::Timestamp::as_millisecond)
+}
+
 /// Whether a report tells that this member was away then.
 fn tells(report: &Value, name: &str, at: Millis) -> bool {
-    let time = |value: &Value| {
-        let time: Option<jiff::Timestamp> = value.as_str()?.parse().ok();
-        time.map(jiff::Timestamp::as_millisecond)
-    };
     let mut members = report["members"].as_array().into_iter().flatten();
     members.any(|member| {
         let began = time(&member["away_at"]).is_some_and(|it| it <= at + CLOSE);
