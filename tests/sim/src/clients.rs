@@ -83,6 +83,21 @@ impl Request {
         })
     }
 
+    /// What is asked, in a word.
+    pub fn kind(&self) -> &'static str {
+        match &self.edit {
+            Edit::Add(_) => "add",
+            Edit::Patch(_, patch) if patch.place.is_some() => "move",
+            Edit::Patch(_, patch) if patch.done.is_some() => "complete",
+            Edit::Patch(..) => "edit",
+            Edit::Delete(_) => "delete",
+            Edit::DeleteAll => "delete all",
+            Edit::Resolve(..) => "resolve",
+            Edit::Undo(_) => "undo",
+            Edit::Redo(_) => "redo",
+        }
+    }
+
     /// Who asks: unique, so that each change tells from which request it came.
     pub fn author(&self) -> Author {
         Author(format!("c{}@n{}", self.number, self.host))
@@ -151,7 +166,8 @@ impl Clients {
             .entries_of(ListId::of(&list))
             .map(|entry| entry.as_ref().clone())
             .collect();
-        let edit = self.draw_edit(number, wall_ms, &there);
+        let taken_back = self.draw_taking_back(ListId::of(&list));
+        let edit = taken_back.unwrap_or_else(|| self.draw_edit(number, wall_ms, &there));
         let expect = self.draw_expectation(&edit, ListId::of(&list), image);
         let replicas = match self.chance.below(20) {
             0 => Some(Replicas::Majority),
@@ -290,6 +306,33 @@ impl Clients {
     pub fn is_idle(&self, hash: ChangeHash) -> bool {
         let anew = self.anew.get(&hash);
         anew.is_some_and(|anew| anew.iter().all(|hash| self.is_idle(*hash)))
+    }
+
+    /// Now and then an acknowledged change of a list is undone, or such an undoing; its node may not have it.
+    fn draw_taking_back(&mut self, list: ListId) -> Option<Edit> {
+        if !self.chance.happens(0.06) {
+            return None;
+        }
+        let is_redo = self.chance.happens(0.3);
+        let of_list = self
+            .requests
+            .iter()
+            .filter(|it| ListId::of(&it.list) == list);
+        let acknowledged = of_list.filter_map(|it| match it.outcome {
+            Outcome::Acknowledged(Some(hash)) => Some((&it.edit, hash)),
+            Outcome::Acknowledged(None)
+            | Outcome::Waiting
+            | Outcome::Vanished
+            | Outcome::Refused(_) => None,
+        });
+        let fitting = acknowledged.filter(|(edit, _)| !is_redo || matches!(edit, Edit::Undo(_)));
+        let hashes: Vec<ChangeHash> = fitting.map(|(_, hash)| hash).collect();
+        let hash = *self.chance.pick(&hashes)?;
+        Some(if is_redo {
+            Edit::Redo(hash)
+        } else {
+            Edit::Undo(hash)
+        })
     }
 
     fn draw_edit(&mut self, number: u64, wall_ms: i64, there: &[Entry]) -> Edit {

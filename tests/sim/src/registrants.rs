@@ -68,8 +68,8 @@ pub struct Registrants {
     pub links: Links,
     /// How soon everybody knows.
     pub spreading: Spreading,
-    /// How many requests were made.
-    pub asked: u64,
+    /// How many requests were made, by kind.
+    pub asked: BTreeMap<&'static str, u64>,
     /// How many were carried out.
     pub done: u64,
     /// How long it took until all directories agreed after all was mended.
@@ -97,7 +97,7 @@ impl Registrants {
             facts,
             links,
             spreading,
-            asked: 0,
+            asked: BTreeMap::new(),
             done: 0,
             healing: None,
             last_signal: None,
@@ -158,7 +158,7 @@ impl Registrants {
         at: Instant,
         (command, rival): (Command, Option<Handle>),
     ) {
-        self.asked += 1;
+        *self.asked.entry(kind(&command)).or_default() += 1;
         let name = command.name().clone();
         let mut overlaps = false;
         for other in self
@@ -360,5 +360,17 @@ impl Registrants {
         if let Some(fact) = self.facts.get_mut(key) {
             fact.stand(standing);
         }
+    }
+}
+
+fn kind(command: &Command) -> &'static str {
+    match command {
+        Command::Register(_) => "register",
+        Command::Unregister(_) => "unregister",
+        Command::Report(_) => "report an end",
+        Command::Group(_) => "group",
+        Command::Link(_) => "link",
+        Command::Unlink(_) => "unlink",
+        Command::Links(_) => "ask for links",
     }
 }

@@ -47,10 +47,14 @@ pub struct Report {
     pub lies: Option<BTreeMap<&'static str, u64>>,
     /// How many writes were tried.
     pub writes: u64,
+    /// The same by kind.
+    pub kinds: BTreeMap<&'static str, u64>,
     /// How many of them were acknowledged as a change.
     pub acknowledged: u64,
-    /// How many times the registry was asked for something.
-    pub asked: u64,
+    /// How many of these some disk lacks in the end.
+    pub lost: u64,
+    /// How many times the registry was asked for something, by kind.
+    pub asked: BTreeMap<&'static str, u64>,
     /// How many times that was done.
     pub done: u64,
     /// How long it took until everybody knew of a registration, where nothing was wrong.
@@ -137,8 +141,10 @@ fn report(world: &World, healing: Duration) -> Report {
         faults: world.struck.clone(),
         lies: world.liar.as_ref().map(|liar| liar.told.clone()),
         writes: world.clients.requests.len() as u64,
+        kinds: kinds(world),
+        lost: world.lost,
         acknowledged: world.clients.acknowledged().count() as u64,
-        asked: world.registrants.asked,
+        asked: world.registrants.asked.clone(),
         done: world.registrants.done,
         ups: world.registrants.spreading.ups.clone(),
         downs: world.registrants.spreading.downs.clone(),
@@ -147,6 +153,14 @@ fn report(world: &World, healing: Duration) -> Report {
         aways: world.watch.aways,
         healing,
     }
+}
+
+fn kinds(world: &World) -> BTreeMap<&'static str, u64> {
+    let mut kinds = BTreeMap::new();
+    for request in &world.clients.requests {
+        *kinds.entry(request.kind()).or_default() += 1;
+    }
+    kinds
 }
 
 /// How to see a run again.

@@ -65,6 +65,8 @@ pub struct World {
     pub watch: Watch,
     /// Promises that were broken, in words.
     pub problems: Vec<String>,
+    /// How many acknowledged changes some disk lacked in the end.
+    pub lost: u64,
     /// Whether daemons with the same identity are about: one of them then stops.
     pub expects_clones: bool,
     /// Hosts that speak protocol 1 of lists.
@@ -98,7 +100,7 @@ impl World {
         );
         let registrants = Registrants::new(part("registrants"));
         let (watch, chance) = (Watch::default(), part("world"));
-        let (problems, commands, timeouts_at_once, struck) = Default::default();
+        let (problems, lost, commands, timeouts_at_once, struck) = Default::default();
         let liar = scenario.liar.clone();
         let mut world = Self {
             scenario,
@@ -112,6 +114,7 @@ impl World {
             struck,
             watch,
             problems,
+            lost,
             expects_clones: false,
             numbering: BTreeSet::new(),
             record: None,
@@ -300,7 +303,9 @@ impl World {
         }
         found.extend(links::check(self));
         found.extend(convergence::check_rest(self));
-        found.extend(acknowledged::check(self));
+        let lost = acknowledged::check(self);
+        self.lost = lost.len() as u64;
+        found.extend(lost);
         found.extend(crate::check::meaning::check(self));
         (0..self.honest().len()).for_each(|host| found.extend(views::check(self, host)));
         self.problems.extend(found);

@@ -53,6 +53,7 @@ mod registry;
 mod registry_lives;
 mod registry_many;
 mod reload;
+mod rig;
 mod rogue;
 mod rough;
 mod run;

@@ -184,8 +184,7 @@ fn summarise_work(reports: &[Report], took: Duration) {
         size.deeds
     );
     println!(
-        "{} seeds, {} failed{}; {:.0} virtual seconds in {:.1} s: {:.0} per second; {} inputs, {} \
-            writes, {} acknowledged",
+        "{} seeds, {} failed{}; {:.0} virtual seconds in {:.1} s: {:.0} per second; {} inputs",
         reports.len(),
         failed.len(),
         if failed.is_empty() {
@@ -197,13 +196,18 @@ fn summarise_work(reports: &[Report], took: Duration) {
         took.as_secs_f64(),
         simulated.as_secs_f64() / took.as_secs_f64().max(0.001),
         sum(|report| report.inputs),
+    );
+    println!(
+        "{} writes ({}), {} acknowledged, {} of them lost",
         sum(|report| report.writes),
+        counted(reports.iter().map(|report| &report.kinds)),
         sum(|report| report.acknowledged),
+        sum(|report| report.lost),
     );
     println!(
         "{:.1} virtual hours; struck and mended: {}",
         simulated.as_secs_f64() / 3_600.0,
-        faults(reports)
+        counted(reports.iter().map(|report| &report.faults))
     );
     println!(
         "a member was shown as away on purpose {} times",
@@ -211,9 +215,9 @@ fn summarise_work(reports: &[Report], took: Duration) {
     );
     println!("{}", lies(reports));
     println!(
-        "the registry was asked {} times and did \
-        {}",
-        sum(|report| report.asked),
+        "the registry was asked {} times ({}) and did {}",
+        sum(|report| report.asked.values().sum()),
+        counted(reports.iter().map(|report| &report.asked)),
         sum(|report| report.done)
     );
 }
@@ -254,32 +258,24 @@ fn summarise_speed(reports: &[Report]) {
 
 /// How many seeds had a liar, and what it did.
 fn lies(reports: &[Report]) -> String {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     let liars: Vec<_> = reports.iter().filter_map(|it| it.lies.as_ref()).collect();
-    for (kind, count) in liars.iter().copied().flatten() {
-        *counts.entry(kind).or_default() += count;
-    }
-    let told: u64 = counts.values().sum();
+    let told: u64 = liars.iter().flat_map(|lies| lies.values()).sum();
     format!(
         "{} seeds had a liar, which told {told} lies: {}",
         liars.len(),
-        by_frequency(counts)
+        counted(liars.iter().copied())
     )
 }
 
-/// How often each kind of fault happened, the most frequent first.
-fn faults(reports: &[Report]) -> String {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for (kind, count) in reports.iter().flat_map(|report| &report.faults) {
-        *counts.entry(kind).or_default() += count;
+/// How often each kind of thing happened in all seeds, the most frequent first.
+fn counted<'a>(all: impl Iterator<Item = &'a BTreeMap<&'static str, u64>>) -> String {
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    for (kind, count) in all.flatten() {
+        *sums.entry(kind).or_default() += count;
     }
-    by_frequency(counts)
-}
-
-fn by_frequency(counts: BTreeMap<&str, u64>) -> String {
-    let mut counts: Vec<(&str, u64)> = counts.into_iter().collect();
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let texts: Vec<String> = counts
+    let mut sums: Vec<(&str, u64)> = sums.into_iter().collect();
+    sums.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let texts: Vec<String> = sums
         .into_iter()
         .map(|(kind, count)| format!("{kind} {count}"))
         .collect();

@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::liar::exempt;
 use crate::world::World;
 use crdt::entry::Edit;
-use crdt::list::{Document, Standing, judge};
+use crdt::list::{Document, Standing, Undone, judge};
 use crdt::vector::Sums;
 use names::{Actor, ChangeHash, ListId};
 use node::lists::{Confirmations, Edited, Refusal, Reply};
@@ -25,7 +25,7 @@ pub fn at_reply(
         change,
         entries,
         replicas,
-        undone: _,
+        undone,
     })) = result
     else {
         return Vec::new();
@@ -71,9 +71,12 @@ pub fn at_reply(
         Edit::AddAgain(again) => again.entries.len(),
         Edit::Patch(..) | Edit::Resolve(..) => 1,
         Edit::Delete(_) | Edit::DeleteAll => 0,
-        // As many as it was undone in.
-        Edit::Undo(_) | Edit::Redo(_) => entries.len(),
+        Edit::Undo(hash) | Edit::Redo(hash) => {
+            found.extend(taken_back(hash, undone, entries.len()));
+            entries.len()
+        }
     };
+    let mut wrong = |text: String| found.push(format!("request {}: {text}", request.number));
     if entries.len() != expected {
         wrong(format!(
             "{} entries in the answer, not {expected}",
@@ -90,6 +93,13 @@ pub fn at_reply(
         found.extend(confirmed(hosts, request, hash, confirmations));
     }
     found
+}
+
+/// What is told of a change that was taken back. Entries that this has ended are not in the answer.
+fn taken_back(change: &ChangeHash, told: &Option<Box<Undone>>, shown: usize) -> Option<String> {
+    let is_right = |told: &Undone| told.change == *change && told.entries >= shown;
+    let is_wrong = !told.as_ref().is_some_and(|told| is_right(told));
+    is_wrong.then(|| format!("asked to take {change} back, told {told:?} and {shown} entries"))
 }
 
 fn confirmed(

@@ -7,6 +7,8 @@
 //!   in conflict until a write decides.
 //! * A title, a tag, a tick is that of one of its last writes; it is in conflict only if these
 //!   differ.
+//! * What taking a change back comes to is proved beside the code: of the entries that such a change has
+//!   touched it is demanded only that somebody has asked for them, and for the title that they show.
 
 use crate::clients::{Outcome, Request, request_of};
 use crate::disk::Image;
@@ -16,7 +18,7 @@ use crdt::entry::{Edit, Entry, EntryPatch, Field, NewEntry};
 use crdt::list::{CheckedChange, judge};
 use names::{ChangeHash, EntryId, ListId};
 use node::lists::Refusal;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Compares what the first host shows with what the clients meant.
 pub fn check(world: &World) -> Vec<String> {
@@ -63,6 +65,22 @@ fn last<'a, T>(seen: &[BTreeSet<usize>], writes: &'a Writes<T>, by: Option<usize
         .collect()
 }
 
+/// Puts changes after those that they depend on. A change that does nothing, as undoing may come to, begins at
+/// the operation at which those begin that depend on it.
+fn in_order(changes: &mut Vec<CheckedChange>) {
+    changes.sort_by_key(CheckedChange::start_op);
+    let mut missing: BTreeSet<ChangeHash> = changes.iter().map(CheckedChange::hash).collect();
+    let mut waiting: VecDeque<CheckedChange> = std::mem::take(changes).into();
+    while let Some(change) = waiting.pop_front() {
+        if change.deps().iter().any(|dep| missing.contains(dep)) {
+            waiting.push_back(change);
+        } else {
+            missing.remove(&change.hash());
+            changes.push(change);
+        }
+    }
+}
+
 /// All changes of a list, those that others had seen first, with all that each had seen.
 #[derive(Default)]
 struct History {
@@ -73,6 +91,12 @@ struct History {
     titles: BTreeMap<EntryId, Writes<String>>,
     ticks: BTreeMap<EntryId, Writes<bool>>,
     tags: BTreeMap<EntryId, BTreeMap<String, Writes<bool>>>,
+    /// Which entries each change has touched.
+    touched: Vec<BTreeSet<EntryId>>,
+    /// Those that changes which were undone, or made anew, have touched.
+    taken_back: BTreeSet<EntryId>,
+    /// All titles that anybody has asked for, whatever stood there.
+    asked: BTreeMap<EntryId, BTreeSet<String>>,
 }
 
 impl History {
@@ -81,7 +105,7 @@ impl History {
             judge(bytes.clone()).map_err(|fault| format!("a change is refused: {fault}"))
         });
         let mut changes = judged.collect::<Result<Vec<CheckedChange>, String>>()?;
-        changes.sort_by_key(CheckedChange::start_op);
+        in_order(&mut changes);
         let index: BTreeMap<ChangeHash, usize> = changes
             .iter()
             .enumerate()
@@ -110,6 +134,15 @@ impl History {
                 )
             })?;
             history.was_possible(request, change.hash())?;
+            history.touched.push(BTreeSet::new());
+            if let Edit::Undo(hash) | Edit::Redo(hash) = &request.edit {
+                let target = index.get(hash).and_then(|at| history.touched.get(*at));
+                let target = target.cloned();
+                let entries =
+                    target.ok_or_else(|| format!("{hash} was taken back and is not there"))?;
+                history.taken_back.extend(&entries);
+                history.touched[at] = entries;
+            }
             history.add(at, request, world.clients.drawn_id(request));
         }
         Ok(history)
@@ -136,7 +169,7 @@ impl History {
             Edit::Delete(id) => self.touch(at, *id, false),
             // No client of a seed decides anything else.
             Edit::Resolve(id, _) => self.touch(at, *id, true),
-            // What undoing means is proved beside the code; no client of a seed does it, or mends a disk.
+            // Of undoing it is known by now which entries it concerns; no client of a seed mends a disk.
             Edit::Undo(_) | Edit::Redo(_) | Edit::AddAgain(_) => {}
             Edit::DeleteAll => {
                 let known: Vec<EntryId> = self
@@ -153,6 +186,11 @@ impl History {
     fn add_entry(&mut self, at: usize, entry: &NewEntry, id: Option<EntryId>) {
         // Without an id it was never on any disk: deleted in the commit that would have shown it.
         let Some(id) = id else { return };
+        self.touched[at].insert(id);
+        self.asked
+            .entry(id)
+            .or_default()
+            .insert(entry.title.clone());
         if self.is_alive(id, Some(at)) {
             return;
         }
@@ -188,6 +226,7 @@ impl History {
         }
         // Automerge leaves out what changes nothing: such a value is not written once more.
         if let Some(title) = &patch.title {
+            self.asked.entry(id).or_default().insert(title.clone());
             let titles = self.titles.entry(id).or_default();
             if last(&self.seen, titles, Some(at)) != [title] {
                 titles.0.push((at, title.clone()));
@@ -206,6 +245,7 @@ impl History {
     }
 
     fn touch(&mut self, at: usize, id: EntryId, alive: bool) {
+        self.touched[at].insert(id);
         self.alive.entry(id).or_default().0.push((at, alive));
     }
 
@@ -252,14 +292,22 @@ impl History {
             .alive
             .keys()
             .copied()
-            .filter(|id| self.is_alive(*id, None))
+            .filter(|id| self.is_alive(*id, None) && !self.taken_back.contains(id))
             .collect();
         let mut found = Vec::new();
         for id in meant.iter().filter(|id| !shown.contains_key(*id)) {
             found.push(format!("entry {id} is missing: {:?}", self.alive.get(id)));
         }
         for (id, entry) in &shown {
-            if meant.contains(id) {
+            if self.taken_back.contains(id) {
+                let asked = self.asked.get(id);
+                if !asked.is_some_and(|titles| titles.contains(&entry.title)) {
+                    found.push(format!(
+                        "entry {id} has the title {:?}, asked was {asked:?}",
+                        entry.title
+                    ));
+                }
+            } else if meant.contains(id) {
                 found.extend(self.compare_entry(entry));
             } else {
                 found.push(format!(
