@@ -65,3 +65,4 @@ mod tokens;
 mod top;
 mod upgrade;
 mod users;
+mod written;

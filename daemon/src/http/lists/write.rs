@@ -202,6 +202,9 @@ impl Api {
             )
             .retry_after(1));
         }
+        if matches!(edit, Edit::Add(_)) {
+            self.check_name(&list).await?;
+        }
         let counted = self.count_written(caller, &edit)?;
         let by = caller.author(&self.service().info().name);
         let (id, timeout) = (ListId::of(&list), options.timeout);
@@ -227,6 +230,42 @@ impl Api {
             undone,
             replicas,
         })
+    }
+}
+
+impl Api {
+    /// Checks that entries may be added by that name: to a list that is there always, to a new one if
+    /// people can tell its name from others.
+    async fn check_name(&self, list: &ListName) -> Result<(), Problem> {
+        let twins = list.twins();
+        let wrong = list.check_new().err();
+        let is_foreign = list.has_joiners() && self.service().info().accepts_v1;
+        if (twins.is_empty() && wrong.is_none() && !is_foreign) || self.has_list(list).await? {
+            return Ok(());
+        }
+        if let Some(wrong) = wrong {
+            return Err(Problem::invalid(wrong));
+        }
+        if is_foreign {
+            return Err(Problem::invalid(format!(
+                "the list name {:?} has a joiner, which members of protocol 1 do not know",
+                list.as_str()
+            )));
+        }
+        for twin in twins {
+            if self.has_list(&twin).await? {
+                return Err(Problem::invalid(format!(
+                    "the list name {:?} looks like that of the list {:?}, which is there",
+                    list.as_str(),
+                    twin.as_str()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    async fn has_list(&self, list: &ListName) -> Result<bool, Problem> {
+        Ok(self.row(ListId::of(list)).await?.is_some())
     }
 }
 
