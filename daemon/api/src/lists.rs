@@ -163,8 +163,8 @@ pub struct ListsQuery {
 pub struct EntriesQuery {
     /// Whether they are done.
     pub state: Option<EntryStateFilter>,
-    /// A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
-    /// `due_to`.
+    /// A day (`YYYY-MM-DD`), `none` for entries without one, or `overdue` for what is open and was due
+    /// before today. Not together with `due_from` or `due_to`.
     pub due: Option<String>,
     /// The first day, included.
     #[param(format = Date)]
@@ -187,7 +187,8 @@ pub struct EntriesQuery {
     pub priority: Option<String>,
     /// A part of the title or the notes, in any case.
     pub text: Option<String>,
-    /// The IANA name of the time zone that decides on which day an instant is; UTC without.
+    /// The time zone that decides on which day an instant is, and which day is today: its IANA name, or
+    /// its rules as POSIX writes them in `TZ` (`CET-1CEST,M3.5.0,M10.5.0/3`); UTC without.
     pub tz: Option<String>,
 }
 

@@ -91,21 +91,20 @@ pub(crate) async fn show(session: &Session<'_>, args: &Show) -> Result<(), Failu
 }
 
 fn which(session: &Session<'_>, args: &Show) -> Result<EntriesQuery, Failure> {
-    let state = if args.open || args.overdue {
+    let state = if args.open {
         Some(EntryStateFilter::Open)
     } else {
         args.done.then_some(EntryStateFilter::Done)
     };
     let due = args.due.as_deref();
     let due = due.map(|text| due::to_find(text, session)).transpose()?;
-    let due = due.or_else(|| args.no_due.then(|| "none".to_owned()));
-    let due_to = args.overdue.then(|| due::yesterday(session)).transpose()?;
-    let days = due.as_ref().or(due_to.as_ref());
+    let due = due
+        .or_else(|| args.no_due.then(|| "none".to_owned()))
+        .or_else(|| args.overdue.then(|| due::OVERDUE.to_owned()));
     Ok(EntriesQuery {
         state,
-        tz: days.and(session.zone_name()).map(str::to_owned),
+        tz: due.as_ref().map(|_| session.zone_name().to_owned()),
         due,
-        due_to,
         assignee: args.assignee.clone(),
         text: args.text.clone(),
         priority: args.priority.map(Priority::to_find),
@@ -158,9 +157,10 @@ pub(crate) async fn agenda(session: &Session<'_>, args: &Agenda) -> Result<(), F
     let today = due::today(session);
     let which = EntriesQuery {
         state: Some(EntryStateFilter::Open),
+        due: args.overdue.then(|| due::OVERDUE.to_owned()),
         due_to: args.today.then(|| today.clone()),
         tag: (!args.tags.is_empty()).then(|| args.tags.clone()),
-        tz: session.zone_name().map(str::to_owned),
+        tz: Some(session.zone_name().to_owned()),
         ..EntriesQuery::default()
     };
     let mut answer = session.ask(session.client().agenda(&which)).await?;

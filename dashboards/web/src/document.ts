@@ -4239,8 +4239,8 @@ export interface operations {
                 /** @description Whether they are done. */
                 state?: components["schemas"]["EntryStateFilter"];
                 /**
-                 * @description A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
-                 *     `due_to`.
+                 * @description A day (`YYYY-MM-DD`), `none` for entries without one, or `overdue` for what is open and was due
+                 *     before today. Not together with `due_from` or `due_to`.
                  */
                 due?: string;
                 /** @description The first day, included. */
@@ -4259,7 +4259,10 @@ export interface operations {
                 priority?: string;
                 /** @description A part of the title or the notes, in any case. */
                 text?: string;
-                /** @description The IANA name of the time zone that decides on which day an instant is; UTC without. */
+                /**
+                 * @description The time zone that decides on which day an instant is, and which day is today: its IANA name, or
+                 *     its rules as POSIX writes them in `TZ` (`CET-1CEST,M3.5.0,M10.5.0/3`); UTC without.
+                 */
                 tz?: string;
                 /** @description How many at most. A page of large things may have fewer. */
                 limit?: number;
@@ -5910,8 +5913,8 @@ export interface operations {
                 /** @description Whether they are done. */
                 state?: components["schemas"]["EntryStateFilter"];
                 /**
-                 * @description A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
-                 *     `due_to`.
+                 * @description A day (`YYYY-MM-DD`), `none` for entries without one, or `overdue` for what is open and was due
+                 *     before today. Not together with `due_from` or `due_to`.
                  */
                 due?: string;
                 /** @description The first day, included. */
@@ -5930,7 +5933,10 @@ export interface operations {
                 priority?: string;
                 /** @description A part of the title or the notes, in any case. */
                 text?: string;
-                /** @description The IANA name of the time zone that decides on which day an instant is; UTC without. */
+                /**
+                 * @description The time zone that decides on which day an instant is, and which day is today: its IANA name, or
+                 *     its rules as POSIX writes them in `TZ` (`CET-1CEST,M3.5.0,M10.5.0/3`); UTC without.
+                 */
                 tz?: string;
                 /** @description How many at most. A page of large things may have fewer. */
                 limit?: number;

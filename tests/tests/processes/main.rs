@@ -22,6 +22,7 @@ mod contract;
 mod crash;
 mod crowds;
 mod dashboards;
+mod dates;
 mod disk;
 mod doctor;
 mod early;

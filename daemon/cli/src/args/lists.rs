@@ -11,8 +11,8 @@ pub(crate) struct Show {
     /// All of one entry: its notes in full, its last changes, what was written apart
     #[arg(conflicts_with_all = ["due", "open", "done", "all", "tags", "estimate_min", "estimate_max", "at", "assignee", "text", "priority", "overdue", "no_due", "sort"])]
     pub(crate) id: Option<String>,
-    /// Only what is due on this day
-    #[arg(long)]
+    /// Only what is due on this day, such as today, mon or eom; or none, overdue
+    #[arg(long, value_name = "DAY", allow_hyphen_values = true)]
     pub(crate) due: Option<String>,
     /// Only what was due before today and is not done
     #[arg(long, conflicts_with_all = ["due", "done", "all", "no_due"])]
@@ -107,6 +107,9 @@ pub(crate) struct Agenda {
     /// Only what is due today or overdue
     #[arg(long)]
     pub(crate) today: bool,
+    /// Only what was due before today
+    #[arg(long, conflicts_with = "today")]
+    pub(crate) overdue: bool,
     /// Only of this list (may be repeated)
     #[arg(long = "list", value_name = "LIST")]
     pub(crate) lists: Vec<String>,

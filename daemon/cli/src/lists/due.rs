@@ -12,23 +12,22 @@ pub(crate) fn to_write(text: &str, session: &Session<'_>) -> Result<Option<Strin
     Ok(when.as_api())
 }
 
-/// A day to look for, or `none` for entries without one.
+/// What the API takes for what is open and was due before today.
+pub(crate) const OVERDUE: &str = "overdue";
+
+/// A day to look for, `none` for entries without one, or `overdue`.
 pub(crate) fn to_find(text: &str, session: &Session<'_>) -> Result<String, Failure> {
+    if text.trim().eq_ignore_ascii_case(OVERDUE) {
+        return Ok(OVERDUE.to_owned());
+    }
     match dates::parse(text, &now(session)) {
         Ok(When::Never) => Ok("none".to_owned()),
         Ok(When::Day(day)) => Ok(day.to_string()),
         Ok(When::Instant(_)) => Err(Failure::Usage(format!(
-            "--due {text:?} has a time of day; here it must be a day, or none"
+            "--due {text:?} has a time of day; here it must be a day, none or overdue"
         ))),
         Err(why) => Err(Failure::Usage(format!("--due {why}"))),
     }
-}
-
-/// The day before the user's today, up to which what is open is overdue.
-pub(crate) fn yesterday(session: &Session<'_>) -> Result<String, Failure> {
-    let day = now(session).date().yesterday();
-    day.map(|day| day.to_string())
-        .map_err(|why| Failure::Failed(why.to_string()))
 }
 
 /// The user's today.

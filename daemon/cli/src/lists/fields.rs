@@ -10,8 +10,8 @@ use clap::{Args, ValueEnum};
 /// The options of `muster add` and `muster edit` that set a field as it is.
 #[derive(Debug, Args)]
 pub(crate) struct Fields {
-    /// When it is due; none clears
-    #[arg(long)]
+    /// When it is due, such as tomorrow, fri, +3d, eom or mon 14:00; none clears
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     due: Option<String>,
     /// How much it matters; none clears
     #[arg(long, value_enum)]
