@@ -1,7 +1,7 @@
 //! The kinds of fields: how a value is read from a document and written into it, when two values
 //! agree, and what a client may send.
 
-use super::{Due, Priority};
+use super::{Due, Priority, rule};
 use crate::list::{Plain, is_position, is_same_gap};
 use automerge::ScalarValue;
 use names::{is_visible, with_unprintable};
@@ -186,6 +186,25 @@ impl Kind for DueTime {
             Some(Due::Date(date)) => date.to_string().into(),
             Some(Due::Instant(ms)) => ScalarValue::Timestamp(*ms),
         }
+    }
+}
+
+/// The rule by which it recurs, if any. One that is wrong is kept as it is: nothing follows on it.
+pub(crate) struct Recurrence;
+
+impl Kind for Recurrence {
+    type Value = Option<String>;
+
+    fn read(&self, value: &Plain) -> Option<Option<String>> {
+        value.text()
+    }
+
+    fn write(&self, value: &Option<String>) -> ScalarValue {
+        text_value(value.as_deref().unwrap_or_default())
+    }
+
+    fn check(&self, value: &Option<String>) -> Result<(), String> {
+        value.as_deref().map_or(Ok(()), rule::check)
     }
 }
 

@@ -312,7 +312,7 @@ impl Clients {
                         .collect(),
                 )
             }
-            (50..82, Some(id)) => Edit::Patch(id, self.draw_patch(number, there)),
+            (50..82, Some(id)) => Edit::Patch(id, self.draw_patch(number, there).into()),
             (82..94, Some(id)) => Edit::Delete(id),
             (94..97, Some(id)) => Edit::Resolve(id, Decision::Keep),
             (_, Some(_)) => Edit::DeleteAll,
@@ -417,7 +417,7 @@ impl Clients {
             return None;
         }
         match edit {
-            Edit::Add(_) | Edit::DeleteAll | Edit::Undo(_) | Edit::Redo(_) => {
+            Edit::Add(_) | Edit::Several(..) | Edit::DeleteAll | Edit::Undo(_) | Edit::Redo(_) => {
                 Some(Precondition::List(image.lists.get(&list)?.tag()))
             }
             Edit::Patch(id, _) | Edit::Delete(id) | Edit::Resolve(id, _) => {

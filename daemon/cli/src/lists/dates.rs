@@ -126,7 +126,8 @@ fn relative(word: &str, today: Date) -> Option<Date> {
     today.checked_add(Span::new().days(sign * days)).ok()
 }
 
-fn weekday(word: &str) -> Option<Weekday> {
+/// A day of the week by its name or the first three letters of it.
+pub(super) fn weekday(word: &str) -> Option<Weekday> {
     const NAMES: [(&str, &str, Weekday); 7] = [
         ("mon", "monday", Weekday::Monday),
         ("tue", "tuesday", Weekday::Tuesday),

@@ -4,12 +4,28 @@ use crate::failure::Failure;
 use crate::lists::dates::{self, When};
 use crate::session::Session;
 use jiff::Zoned;
+use jiff::civil::Date;
 
-/// A due date to be written: a day, an instant, or nothing for `none`.
-pub(crate) fn to_write(text: &str, session: &Session<'_>) -> Result<Option<String>, Failure> {
-    let when =
-        dates::parse(text, &now(session)).map_err(|why| Failure::Usage(format!("--due {why}")))?;
+/// A due date to be written, given with that option: a day, an instant, or nothing for `none`.
+pub(crate) fn to_write(
+    option: &str,
+    text: &str,
+    session: &Session<'_>,
+) -> Result<Option<String>, Failure> {
+    let when = dates::parse(text, &now(session))
+        .map_err(|why| Failure::Usage(format!("--{option} {why}")))?;
     Ok(when.as_api())
+}
+
+/// A day, and nothing else.
+pub(crate) fn day(option: &str, text: &str, session: &Session<'_>) -> Result<Date, Failure> {
+    match dates::parse(text, &now(session)) {
+        Ok(When::Day(day)) => Ok(day),
+        Ok(When::Never | When::Instant(_)) => Err(Failure::Usage(format!(
+            "--{option} {text:?} is not a day; try 2026-10-01 or eom"
+        ))),
+        Err(why) => Err(Failure::Usage(format!("--{option} {why}"))),
+    }
 }
 
 /// What the API takes for what is open and was due before today.
@@ -35,6 +51,6 @@ pub(crate) fn today(session: &Session<'_>) -> String {
     now(session).date().to_string()
 }
 
-fn now(session: &Session<'_>) -> Zoned {
+pub(crate) fn now(session: &Session<'_>) -> Zoned {
     Zoned::now().with_time_zone(session.zone.clone())
 }

@@ -1,5 +1,7 @@
 //! Which entries a client wants to see.
 
+mod waiting;
+
 use crate::host::wall_ms;
 use crate::http::problem::Problem;
 use crate::http::query::Group;
@@ -10,6 +12,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use std::ops::Range;
+use waiting::Waiting;
 
 /// Asks for what is open and was due before today.
 const OVERDUE: &str = "overdue";
@@ -28,6 +31,7 @@ pub(crate) struct Filter {
     estimate: (Option<i64>, Option<i64>),
     /// In lower case.
     text: Option<String>,
+    waiting: Waiting,
 }
 
 /// Which due dates pass.
@@ -74,6 +78,7 @@ impl Group for Filter {
         Ok(Self {
             done,
             due: DueFilter::of(&written)?,
+            waiting: Waiting::of(&written)?,
             tags: written.tag.unwrap_or_default(),
             assignee: written.assignee,
             priority: written.priority.map(|text| level(&text)).transpose()?,
@@ -118,6 +123,7 @@ impl Filter {
             && self.priority.is_none_or(|wanted| entry.priority == wanted)
             && self.admits_estimate(entry.estimate)
             && self.text.as_ref().is_none_or(|text| has_text(entry, text))
+            && self.waiting.admits(entry)
     }
 
     /// Whether it depends on its due date whether an entry passes.

@@ -10,7 +10,8 @@ use crate::http::query::Group;
 use crate::http::time::Timeout;
 use crate::machines::AskError;
 use api::lists::{
-    AddedEntryOrEntries, DeleteResult, ReplicaConfirmations, TodoEntry, UndoResult, WriteQuery,
+    AddedEntryOrEntries, ChangedEntries, DeleteResult, ReplicaConfirmations, TodoEntry, UndoResult,
+    WriteQuery,
 };
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -356,6 +357,21 @@ pub(crate) enum EditAnswers {
     /// Changed and durable here, but the deadline passed before enough replicas confirmed.
     #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
     Waiting(TodoEntry),
+}
+
+/// The answers to changing several entries.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "describes answers whose status and headers differ"
+)]
+pub(crate) enum BulkAnswers {
+    /// Changed, or deleted.
+    #[response(status = 200, headers(("Muster-Change" = String, description = "The hash of the change")))]
+    Changed(ChangedEntries),
+    /// Changed and durable here, but the deadline passed before enough replicas confirmed.
+    #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
+    Waiting(ChangedEntries),
 }
 
 /// The answers to deleting.

@@ -6,7 +6,7 @@ use crate::disk::Image;
 use crate::host::Host;
 use crate::liar::exempt;
 use crate::world::World;
-use crdt::entry::Edit;
+use crdt::entry::{Bulk, Edit};
 use crdt::list::{Document, Standing, judge};
 use crdt::vector::Sums;
 use names::{Actor, ChangeHash, ListId};
@@ -69,7 +69,8 @@ pub fn at_reply(
     let expected = match &request.edit {
         Edit::Add(entries) => entries.len(),
         Edit::Patch(..) | Edit::Resolve(..) => 1,
-        Edit::Delete(_) | Edit::DeleteAll => 0,
+        Edit::Several(ids, Bulk::Patch { .. }) => ids.len(),
+        Edit::Delete(_) | Edit::Several(_, Bulk::Delete) | Edit::DeleteAll => 0,
         // As many as it was undone in.
         Edit::Undo(_) | Edit::Redo(_) => entries.len(),
     };

@@ -12,7 +12,7 @@ use crate::clients::{Outcome, Request, request_of};
 use crate::disk::Image;
 use crate::liar::exempt;
 use crate::world::World;
-use crdt::entry::{Edit, Entry, EntryPatch, Field, NewEntry};
+use crdt::entry::{Bulk, Edit, Entry, EntryPatch, Field, NewEntry};
 use crdt::list::{CheckedChange, judge};
 use names::{ChangeHash, EntryId, ListId};
 use node::lists::Refusal;
@@ -137,6 +137,16 @@ impl History {
             // No client of a seed decides anything else.
             Edit::Resolve(id, _) => self.touch(at, *id, true),
             // What undoing means is proved beside the code; no client of a seed does it.
+            Edit::Several(ids, Bulk::Patch { patch, .. }) => {
+                for id in ids {
+                    self.patch(at, *id, patch);
+                }
+            }
+            Edit::Several(ids, Bulk::Delete) => {
+                for id in ids {
+                    self.touch(at, *id, false);
+                }
+            }
             Edit::Undo(_) | Edit::Redo(_) => {}
             Edit::DeleteAll => {
                 let known: Vec<EntryId> = self
