@@ -8,6 +8,7 @@ mod fields;
 pub(crate) mod kind;
 pub mod limits;
 mod row;
+pub mod rule;
 mod size;
 
 pub use fields::{Entry, EntryPatch, Field, NewEntry};
@@ -107,7 +108,7 @@ pub enum Decision {
     /// It stands before all others.
     First,
     /// That field has the value that the patch sets, and the patch sets nothing else.
-    Field(Field, EntryPatch),
+    Field(Field, Box<EntryPatch>),
 }
 
 impl Decision {
@@ -133,6 +134,22 @@ pub struct Additions {
     pub entries: Vec<NewEntry>,
 }
 
+/// What is done to each of several entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bulk {
+    /// It is changed; a place is that of the first one, after which the others follow in their order.
+    Patch {
+        /// What is set.
+        patch: Box<EntryPatch>,
+        /// Tags that are added to those that it has.
+        tag: Vec<String>,
+        /// Tags that are taken from it.
+        untag: Vec<String>,
+    },
+    /// It is deleted.
+    Delete,
+}
+
 /// One intention of a client, which becomes one change of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
@@ -141,9 +158,11 @@ pub enum Edit {
     /// Adds all of these or none, by whom and when they were added before.
     AddAgain(Box<Additions>),
     /// Changes one entry.
-    Patch(EntryId, EntryPatch),
+    Patch(EntryId, Box<EntryPatch>),
     /// Deletes one entry.
     Delete(EntryId),
+    /// Changes or deletes several entries: all or none.
+    Several(Vec<EntryId>, Bulk),
     /// Settles a field that several have written at the same time.
     Resolve(EntryId, Decision),
     /// Deletes every entry that this replica knows.

@@ -12,10 +12,14 @@
 
 mod handle;
 mod id;
+mod list_name;
 mod name;
 mod role;
+mod text;
 
 pub use handle::{Handle, HandleError};
 pub use id::{Actor, ChangeHash, ChangeId, EntryId, ListId, NodeId, ParseIdError, SaltHint, Shard};
-pub use name::{ListName, NameError, NodeName, ProcessName, is_unprintable, with_unprintable};
+pub use list_name::ListName;
+pub use name::{NameError, NodeName, ProcessName};
 pub use role::Role;
+pub use text::{is_unprintable, is_visible, with_unprintable};

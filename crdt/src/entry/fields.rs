@@ -9,7 +9,9 @@
 //! as a new field is a scalar or a text in the entry's map: [`crate::list::judge`] lets nothing
 //! else pass.
 
-use super::kind::{DueTime, Kind, Level, Line, OptionalLine, Position, Prose, Tick, Whole};
+use super::kind::{
+    DueTime, Kind, Level, Line, OptionalLine, Position, Prose, Recurrence, Tick, Whole,
+};
 use super::{Author, Due, Place, Priority};
 use crate::record::Number;
 use names::EntryId;
@@ -222,4 +224,13 @@ fields! {
     /// How many minutes it will take.
     8 Estimate estimate: Option<i64> = Whole { min: 1, max: 525_600 },
         "estimate" as "estimate", set estimate;
+    /// Until when it is to be out of sight.
+    9 Wait wait: Option<Due> = DueTime, "wait" as "wait", set wait;
+    /// The rule by which it recurs.
+    10 Every every: Option<String> = Recurrence, "every" as "every", set every;
+    /// The id of the first entry of its series; its own without.
+    11 Series series: Option<String> = OptionalLine { max_bytes: 26 },
+        "series" as "series", set series;
+    /// The day on which its series has it, also if it was put off; its due day without.
+    12 Planned planned: Option<Due> = DueTime, "planned" as "planned", set planned;
 }

@@ -1,10 +1,10 @@
 //! The kinds of fields: how a value is read from a document and written into it, when two values
 //! agree, and what a client may send.
 
-use super::{Due, Priority};
+use super::{Due, Priority, rule};
 use crate::list::{Plain, is_position, is_same_gap};
 use automerge::ScalarValue;
-use names::with_unprintable;
+use names::{is_visible, with_unprintable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -51,7 +51,7 @@ impl Kind for Line {
     }
 
     fn check(&self, value: &String) -> Result<(), String> {
-        if value.trim().is_empty() {
+        if !is_visible(value) {
             return Err("is empty: at least one visible character is needed".to_owned());
         }
         check_length(value, self.max_bytes)?;
@@ -189,6 +189,25 @@ impl Kind for DueTime {
     }
 }
 
+/// The rule by which it recurs, if any. One that is wrong is kept as it is: nothing follows on it.
+pub(crate) struct Recurrence;
+
+impl Kind for Recurrence {
+    type Value = Option<String>;
+
+    fn read(&self, value: &Plain) -> Option<Option<String>> {
+        value.text()
+    }
+
+    fn write(&self, value: &Option<String>) -> ScalarValue {
+        text_value(value.as_deref().unwrap_or_default())
+    }
+
+    fn check(&self, value: &Option<String>) -> Result<(), String> {
+        value.as_deref().map_or(Ok(()), rule::check)
+    }
+}
+
 /// One of the priorities, if any.
 pub(crate) struct Level;
 
@@ -318,6 +337,7 @@ mod tests {
         let (line, prose) = (Line { max_bytes: 99 }, Prose { max_bytes: 99 });
         for (text, is_right) in [
             ("\u{1f469}\u{200d}\u{1f4bb} at work", true),
+            ("cut\u{ad}ting", true),
             ("a\u{200b}b", false),
             ("ends\u{200d}", false),
         ] {
@@ -326,6 +346,7 @@ mod tests {
         }
         assert!(prose.check(&"two\n\tlines".to_owned()).is_ok());
         assert!(line.check(&"two\nlines".to_owned()).is_err());
+        assert!(line.check(&"\u{3164}".to_owned()).is_err());
     }
 
     #[test]

@@ -57,7 +57,11 @@ impl Visit for Check {
     }
 }
 
-fn check_tags(tags: &[String]) -> Result<(), FieldError> {
+/// Checks tags.
+///
+/// # Errors
+/// There are too many, or one breaks its limit.
+pub fn check_tags(tags: &[String]) -> Result<(), FieldError> {
     let count = tags.iter().collect::<BTreeSet<_>>().len();
     if count > MAX_TAGS {
         let detail = format!("has {count} tags; at most {MAX_TAGS} are allowed");

@@ -1,7 +1,7 @@
 //! How much an edit writes: for who bounds what a user may write.
 
 use super::kind::Kind;
-use super::{Decision, Edit, EntryPatch, Field, NewEntry, Visit};
+use super::{Bulk, Decision, Edit, EntryPatch, Field, NewEntry, Visit};
 use serde::Serialize;
 
 /// What a new entry, or a change of one, takes beside its values: ids, keys and places, by estimate.
@@ -18,7 +18,11 @@ impl Edit {
             Self::Patch(_, patch) => patch.bytes(),
             Self::Resolve(_, Decision::Field(_, patch)) => patch.bytes(),
             Self::Resolve(..) | Self::Undo(_) | Self::Redo(_) => OVERHEAD,
-            Self::Delete(_) | Self::DeleteAll => 0,
+            Self::Several(ids, Bulk::Patch { patch, tag, .. }) => {
+                let tags = tag.iter().map(String::len).sum::<usize>();
+                ids.len() * (patch.bytes() + tags)
+            }
+            Self::Delete(_) | Self::Several(_, Bulk::Delete) | Self::DeleteAll => 0,
         }
     }
 }
@@ -89,8 +93,16 @@ mod tests {
             notes: Some(text),
             ..EntryPatch::default()
         };
-        let bytes = Edit::Patch(EntryId(1), patch).bytes();
+        let bytes = Edit::Patch(EntryId(1), patch.into()).bytes();
         assert!((1_000..1_200).contains(&bytes), "{bytes}");
+        let several = |bulk| Edit::Several(vec![EntryId(1), EntryId(2)], bulk).bytes();
+        let bulk = Bulk::Patch {
+            patch: Box::default(),
+            tag: vec!["x".repeat(64)],
+            untag: Vec::new(),
+        };
+        assert!(several(bulk) > 128);
+        assert_eq!(several(Bulk::Delete), 0);
         assert_eq!(
             Edit::DeleteAll.bytes() + Edit::Delete(EntryId(1)).bytes(),
             0

@@ -84,6 +84,15 @@ impl Authorship {
         })
     }
 
+    /// Whether one change has made both operations.
+    pub(super) fn are_together(&self, one: OpName, other: OpName) -> bool {
+        let change = |op: OpName| {
+            let stamps = self.changes.get(&op.actor)?;
+            Some(stamps.partition_point(|stamp| u64::from(stamp.start_op) <= op.counter))
+        };
+        one.actor == other.actor && change(one).is_some() && change(one) == change(other)
+    }
+
     /// How many changes it knows.
     pub(super) fn len(&self) -> usize {
         self.count
@@ -106,6 +115,11 @@ mod tests {
                 .map(|origin| (origin.seconds, origin.author.to_string(), origin.takes_back))
         };
         assert_eq!(of(1), None);
+        let together = |one, other| {
+            let op = |counter| OpName { counter, actor };
+            authorship.are_together(op(one), op(other))
+        };
+        assert!(together(2, 4) && together(5, 9) && !together(4, 5));
         assert_eq!(of(4), Some((10, "ann".to_owned(), false)));
         assert_eq!(of(5), Some((20, "bob".to_owned(), true)));
         assert_eq!(

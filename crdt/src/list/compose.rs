@@ -175,19 +175,27 @@ mod tests {
             proptest::option::of(priority),
             prop::collection::vec("[a-c]", 0..4),
             proptest::option::of(1..=525_600_i64),
+            proptest::option::of(any::<i32>().prop_map(|ms| Due::Instant(ms.into()))),
+            proptest::option::of("[A-Z=;]{0,9}"),
         );
         let entry = (texts, rest).prop_map(
-            |((title, notes, assignee), (due, done, priority, tags, estimate))| NewEntry {
-                id: None,
-                place: None,
-                title,
-                due,
-                done,
-                priority,
-                tags,
-                notes,
-                assignee,
-                estimate,
+            |((title, notes, assignee), (due, done, priority, tags, estimate, wait, every))| {
+                NewEntry {
+                    id: None,
+                    place: None,
+                    title,
+                    due,
+                    done,
+                    priority,
+                    tags,
+                    notes,
+                    assignee,
+                    estimate,
+                    wait,
+                    every,
+                    series: None,
+                    planned: wait,
+                }
             },
         );
         prop::collection::vec(entry, 1..5)

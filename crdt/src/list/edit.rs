@@ -6,8 +6,9 @@ use super::index::{Gap, Side, Slot};
 use super::message::{self, Act};
 use super::position::{self, Run};
 use super::read::Union;
+use super::recurring::Following;
 use super::undo::Undone;
-use super::write::{Registers, Stop};
+use super::write::{Draft, Registers, Stop};
 use crate::entry::kind::{Position, Tick};
 use crate::entry::{Author, Edit, EntryPatch, Field, NewEntry, Place, Visit};
 use automerge::{Automerge, AutomergeError};
@@ -106,6 +107,39 @@ pub(super) struct Planned<'a> {
     pub(super) new: &'a NewEntry,
 }
 
+/// A patch of an entry as it is to be written.
+pub(super) struct Patched<'a> {
+    id: EntryId,
+    union: &'a Union,
+    patch: &'a EntryPatch,
+    order: Option<String>,
+    following: Following,
+}
+
+impl Patched<'_> {
+    /// Nothing follows where that is written already.
+    pub(super) fn leave_out(&mut self, written: &mut BTreeSet<EntryId>) {
+        if let Some(id) = self.following.entry()
+            && !written.insert(id)
+        {
+            self.following = Following::Nothing;
+        }
+    }
+
+    fn write(&self, draft: &mut Draft<'_>, stamp: Stamp<'_>) -> Result<(), Stop> {
+        let order = self.order.clone();
+        let registers = registers(self.union, self.patch, order, stamp.at_ms);
+        for (field, value) in registers.in_order() {
+            draft.set(self.union, field.key(), &value)?;
+        }
+        if let Some(tags) = &self.patch.tags {
+            draft.set_tags(self.union, tags)?;
+        }
+        draft.keep(self.union)?;
+        self.following.write(draft, stamp)
+    }
+}
+
 impl Document {
     /// Carries out an edit, as one change by this document's actor at a time in milliseconds since
     /// the epoch. `draw` gives random bits, for ids and positions. The cost does not grow with the
@@ -127,6 +161,7 @@ impl Document {
             | Edit::AddAgain(_)
             | Edit::Patch(..)
             | Edit::Delete(_)
+            | Edit::Several(..)
             | Edit::Resolve(..)
             | Edit::DeleteAll => Act::Edit,
         };
@@ -139,6 +174,7 @@ impl Document {
             }
             Edit::Patch(id, patch) => self.patch(*id, patch, stamp, draw),
             Edit::Delete(id) => self.delete(*id, stamp),
+            Edit::Several(ids, bulk) => self.several(ids, bulk, stamp, draw),
             Edit::Resolve(id, decision) => self.resolve(*id, decision, stamp, draw),
             Edit::DeleteAll => self.delete_all(stamp),
             Edit::Undo(change) => self.undo(*change, stamp),
@@ -263,7 +299,11 @@ impl Document {
     }
 
     /// The positions between which a place is; at the end without one.
-    fn gap(&self, place: Option<Place>, moving: Option<EntryId>) -> Result<Gap, EditRefusal> {
+    pub(super) fn gap(
+        &self,
+        place: Option<Place>,
+        moving: Option<EntryId>,
+    ) -> Result<Gap, EditRefusal> {
         let (beside, side) = match place {
             None => return Ok((self.index.last(), None)),
             Some(Place::Before(id)) => (id, Side::Before),
@@ -323,19 +363,47 @@ impl Document {
             .map(|place| self.gap(Some(place), Some(id)))
             .transpose()?
             .map(|(low, high)| position::between(low.as_deref(), high.as_deref(), draw()));
-        let change = self.commit(stamp, &union.marks().collect(), |draft| {
-            for (field, value) in registers(union, patch, order, stamp.at_ms).in_order() {
-                draft.set(union, field.key(), &value)?;
-            }
-            if let Some(tags) = &patch.tags {
-                draft.set_tags(union, tags)?;
-            }
-            draft.keep(union)
+        let written = self.patched(id, union, patch, order, stamp)?;
+        self.write_patched(&[written], stamp)
+    }
+
+    /// What a patch of an entry writes.
+    pub(super) fn patched<'a>(
+        &self,
+        id: EntryId,
+        union: &'a Union,
+        patch: &'a EntryPatch,
+        order: Option<String>,
+        stamp: Stamp<'_>,
+    ) -> Result<Patched<'a>, EditRefusal> {
+        Ok(Patched {
+            id,
+            union,
+            patch,
+            following: self.following(id, union, patch, stamp.at_ms)?,
+            order,
+        })
+    }
+
+    /// Makes one change of patches of different entries.
+    pub(super) fn write_patched(
+        &mut self,
+        patched: &[Patched<'_>],
+        stamp: Stamp<'_>,
+    ) -> Result<Edited, EditRefusal> {
+        let spared = patched.iter().flat_map(|one| one.union.marks()).collect();
+        let change = self.commit(stamp, &spared, |draft| {
+            patched.iter().try_for_each(|one| one.write(draft, stamp))
         })?;
+        let mut touched = Vec::new();
+        for one in patched {
+            touched.extend(self.refresh([one.id])?);
+            touched.extend(self.followed(&one.following)?);
+        }
         Ok(Edited {
             change,
-            touched: self.refresh([id])?,
-            results: vec![id],
+            touched,
+            results: patched.iter().map(|one| one.id).collect(),
             undone: None,
         })
     }
@@ -372,7 +440,11 @@ impl Document {
         guarded(|| self.kill(ids, stamp))
     }
 
-    fn kill(&mut self, ids: Vec<EntryId>, stamp: Stamp<'_>) -> Result<Edited, EditRefusal> {
+    pub(super) fn kill(
+        &mut self,
+        ids: Vec<EntryId>,
+        stamp: Stamp<'_>,
+    ) -> Result<Edited, EditRefusal> {
         let unions = ids
             .iter()
             .map(|id| self.union(*id, Union::read_life))
@@ -402,7 +474,7 @@ impl Document {
 
     /// Notes that a live entry was deleted here: no value of its `life` that this replica sees is
     /// even.
-    fn bury(&mut self, id: EntryId) -> Touched {
+    pub(super) fn bury(&mut self, id: EntryId) -> Touched {
         self.index.set(id, Slot::Dead);
         Touched {
             id,

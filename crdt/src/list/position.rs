@@ -11,6 +11,8 @@
 //! after it count on in integers behind the first one's position. So what one node has put into a gap
 //! stays together when another node has put something into the same gap.
 
+use names::EntryId;
+
 /// The longest position that is read as one, in bytes.
 pub(super) const MAX_BYTES: usize = 1024;
 
@@ -38,6 +40,25 @@ pub(super) fn between(low: Option<&str>, high: Option<&str>, random: u128) -> St
     position
         .filter(|position| position.len() <= MAX_BYTES)
         .unwrap_or_else(|| low.or(high).unwrap_or_default().to_owned())
+}
+
+/// The position directly after that of an entry which another one follows on, whatever else is in the
+/// list: so nodes apart choose the same one. Those of one series do not grow: what follows on one that
+/// was placed so takes its place.
+pub(super) fn following(order: &str, id: EntryId, next: EntryId) -> String {
+    let base = order.strip_suffix(&behind(id)).unwrap_or(order);
+    let position = format!("{base}{}", behind(next));
+    if position.len() <= MAX_BYTES {
+        position
+    } else {
+        base.to_owned()
+    }
+}
+
+/// What stands behind a position before all that is put after it. An entry that its client has named
+/// draws its own position from its id, which is another one.
+fn behind(id: EntryId) -> String {
+    format!("0{}", suffix(!id.0))
 }
 
 /// Whether two positions are for the same gap: they differ in their random digits at most.
@@ -224,6 +245,20 @@ mod tests {
             last = next;
         }
         assert!(last.len() <= 8, "{last}");
+    }
+
+    #[test]
+    fn what_follows_stands_behind_and_does_not_grow() {
+        let first = between(None, None, 1);
+        let after = between(Some(&first), None, 2);
+        let mut last = (first.clone(), EntryId(1));
+        for id in (2..500).map(|id| EntryId(id << 64 | id)) {
+            let next = following(&last.0, last.1, id);
+            assert!(is_valid(&next) && first < next && next < after, "{next}");
+            assert_eq!(next.len(), first.len() + 4);
+            last = (next, id);
+        }
+        assert!(between(Some(&first), Some(&last.0), 3) > first);
     }
 
     #[test]

@@ -208,6 +208,19 @@ impl Union {
         self.parities(LIFE).even
     }
 
+    /// The operations that wrote what is visible of `life`, but for those that made the entry: each edit
+    /// counts it up.
+    pub(super) fn edits(&self) -> impl Iterator<Item = OpName> + '_ {
+        let values = self.seen(LIFE).iter();
+        let edits = values.filter(|seen| seen.value.integer() != Some(0));
+        edits.map(|seen| seen.op)
+    }
+
+    /// The operation that wrote last whether it is in the list.
+    pub(super) fn last_life(&self) -> Option<OpName> {
+        self.seen(LIFE).last().map(|seen| seen.op)
+    }
+
     /// The tags that anyone ever gave it, without the prefix, and how they stand.
     pub(super) fn tags(&self) -> impl Iterator<Item = (&str, Parities)> {
         let keys = self
@@ -333,9 +346,8 @@ impl Union {
 
     /// The last change that touched it: each writes `life`.
     fn modified(&self, authorship: &Authorship) -> Origin {
-        self.seen(LIFE)
-            .last()
-            .and_then(|seen| authorship.of(seen.op))
+        self.last_life()
+            .and_then(|op| authorship.of(op))
             .unwrap_or_default()
     }
 }

@@ -8,7 +8,9 @@ mod exchange;
 mod history;
 mod hostile;
 mod javascript;
+mod recurring;
 mod search;
+mod several;
 mod spoilers;
 mod undo;
 mod versions;
@@ -69,7 +71,7 @@ impl Replica {
     }
 
     fn patch(&mut self, id: EntryId, patch: EntryPatch) -> Edited {
-        self.edit(&Edit::Patch(id, patch))
+        self.edit(&Edit::Patch(id, patch.into()))
     }
 
     fn entry(&self, id: EntryId) -> Entry {

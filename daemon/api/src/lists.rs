@@ -1,7 +1,9 @@
 //! To-do lists and their entries.
 
+mod bulk;
 mod history;
 
+pub use bulk::{BulkChange, ChangedEntries};
 pub use history::{
     ChangedEntry, ChangedField, EntryFate, HistoryQuery, ListChange, ListChangePage, NotUndone,
     SkippedField, UndoRequest, UndoResult,
@@ -35,6 +37,16 @@ words! {
         All = "all",
     }
 
+    /// Which entries, by whether they are out of sight until a later day.
+    WaitingFilter {
+        /// These too (the default).
+        Show = "show",
+        /// Not these.
+        Hide = "hide",
+        /// Only these.
+        Only = "only",
+    }
+
     /// A field of an entry that can be in conflict.
     EntryField {
         /// Deleted by one, and edited by another.
@@ -55,6 +67,14 @@ words! {
         Assignee = "assignee",
         /// How long it will take.
         Estimate = "estimate",
+        /// Until when it is out of sight.
+        Wait = "wait",
+        /// The rule by which it recurs.
+        Every = "every",
+        /// The series that it belongs to.
+        Series = "series",
+        /// The day on which its series has it.
+        Planned = "planned",
         /// Its place in the list.
         Order = "order",
     }
@@ -93,6 +113,22 @@ pub struct TodoEntry {
     /// How many minutes it will take.
     #[schema(required = true, minimum = 1, maximum = 525_600)]
     pub estimate: Option<i64>,
+    /// The day or the instant until which it is out of sight, if it is open.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, required = true)]
+    pub wait: Option<Due>,
+    /// The rule of RFC 5545 by which it recurs: ticking it adds the next one.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub every: Option<String>,
+    /// The id of the first entry of its series; null for that one.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub series: Option<String>,
+    /// The day on which its series has it, also if it was put off; null for the first one.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Date, required = true)]
+    pub planned: Option<Due>,
     /// An opaque sort key: entries are ordered by it, then by id.
     pub order: String,
     /// When it was added.
@@ -163,8 +199,8 @@ pub struct ListsQuery {
 pub struct EntriesQuery {
     /// Whether they are done.
     pub state: Option<EntryStateFilter>,
-    /// A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
-    /// `due_to`.
+    /// A day (`YYYY-MM-DD`), `none` for entries without one, or `overdue` for what is open and was due
+    /// before today. Not together with `due_from` or `due_to`.
     pub due: Option<String>,
     /// The first day, included.
     #[param(format = Date)]
@@ -187,7 +223,10 @@ pub struct EntriesQuery {
     pub priority: Option<String>,
     /// A part of the title or the notes, in any case.
     pub text: Option<String>,
-    /// The IANA name of the time zone that decides on which day an instant is; UTC without.
+    /// Whether those are among them that are out of sight until a later day, by this node's clock.
+    pub waiting: Option<WaitingFilter>,
+    /// The time zone that decides on which day an instant is, and which day is today: its IANA name, or
+    /// its rules as POSIX writes them in `TZ` (`CET-1CEST,M3.5.0,M10.5.0/3`); UTC without.
     pub tz: Option<String>,
 }
 
@@ -255,6 +294,14 @@ pub struct NewEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 525_600)]
     pub estimate: Option<i64>,
+    /// Until when it is out of sight: a date or an instant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<String>,
+    /// The rule by which it recurs, by days: `FREQ=WEEKLY;BYDAY=MO,TH` (RFC 5545, without `COUNT`).
+    /// Ticking it adds the next one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 500)]
+    pub every: Option<String>,
     /// The id of an entry to be placed before; at the end without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
@@ -427,6 +474,22 @@ pub struct EntryPatch {
     )]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 525_600)]
     pub estimate: Given<i64>,
+    /// Until when it is out of sight, or null.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<String>)]
+    pub wait: Given<String>,
+    /// The rule by which it recurs, or null.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(value_type = Option<String>, max_length = 500)]
+    pub every: Given<String>,
     /// The id of an entry to be moved before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,

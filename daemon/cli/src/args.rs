@@ -18,7 +18,7 @@ pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub use help::GROUPS;
 pub(crate) use lists::{
-    Add, Agenda, Durability, Edit, Entries, Log, Move, Resolve, Rm, RmList, Show, SortBy, Undo,
+    Add, Agenda, Durability, Edit, Entries, Log, Move, Resolve, RmList, Show, SortBy, Undo,
 };
 pub(crate) use pki::Pki;
 pub(crate) use process::{
@@ -257,7 +257,7 @@ pub(crate) enum Command {
     /// Delete entries
     ///
     /// At a terminal it asks before it deletes several. muster undo brings them back, one by one.
-    Rm(Rm),
+    Rm(Entries),
     /// Show what was written apart in a list, or in all
     ///
     /// Each value of a field that several have written at the same time, with who and when. The first

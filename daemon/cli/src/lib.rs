@@ -32,6 +32,7 @@ mod text;
 mod top;
 mod unreachable;
 mod upkeep;
+mod zone;
 
 pub use args::{GROUPS, command};
 pub use program::{

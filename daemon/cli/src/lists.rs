@@ -6,7 +6,9 @@ pub(crate) mod dates;
 pub(crate) mod due;
 pub(crate) mod edit;
 pub(crate) mod entry;
+pub(crate) mod every;
 pub(crate) mod fields;
+pub(crate) mod filter;
 pub(crate) mod history;
 pub(crate) mod one;
 pub(crate) mod titles;
@@ -18,7 +20,10 @@ use crate::ids;
 use crate::session::Session;
 use crate::table::{Cell, Paint, Table};
 use crate::text::by_name;
-use api::lists::{AtQuery, EntriesQuery, EntryPriority, EntryStateFilter, ListsQuery, TodoEntry};
+use api::lists::{
+    AtQuery, EntriesQuery, EntryPriority, EntryStateFilter, ListsQuery, TodoEntry, WaitingFilter,
+};
+use api::time::Due;
 use client::Answer;
 use fields::Priority;
 use serde_json::Value;
@@ -70,12 +75,19 @@ pub(crate) async fn show(session: &Session<'_>, args: &Show) -> Result<(), Failu
     if let Some(by) = args.sort {
         sort(&mut answer, by);
     }
+    // The client does it, since the ids of what is shown are as short as all others allow.
+    let is_shown = args.waiting || args.at.is_some();
+    let waiting = if is_shown {
+        0
+    } else {
+        hide_waiting(&mut answer, session)
+    };
     if session.output.is_json() {
         return session.output.json(&answer.raw);
     }
     // What tells an entry from the others depends on all of them, also on those that are not shown.
     let all = EntriesQuery::default();
-    let known = if which == all {
+    let known = if which == all && waiting == 0 {
         answer.value.clone()
     } else {
         session
@@ -87,25 +99,55 @@ pub(crate) async fn show(session: &Session<'_>, args: &Show) -> Result<(), Failu
             .await?
             .value
     };
-    session.output.table(&table(&answer.value, &known, session))
+    session
+        .output
+        .table(&table(&answer.value, &known, session))?;
+    if waiting > 0 && session.output.is_for_people() {
+        let words = format!("{waiting} waiting until later: muster show --waiting shows them too");
+        session.output.line(&words)?;
+    }
+    Ok(())
+}
+
+/// Takes out what is open and out of sight until a later day; says how many these are.
+fn hide_waiting(answer: &mut Answer<Vec<TodoEntry>>, session: &Session<'_>) -> usize {
+    let now = due::now(session);
+    let is_waiting = |entry: &TodoEntry| match entry.wait {
+        Some(Due::Date(day)) => !entry.done && day > now.date(),
+        Some(Due::Instant(at)) => !entry.done && at.0 > now.timestamp().as_millisecond(),
+        None => false,
+    };
+    let shown: Vec<bool> = answer
+        .value
+        .iter()
+        .map(|entry| !is_waiting(entry))
+        .collect();
+    let mut flags = shown.iter();
+    answer
+        .value
+        .retain(|_| flags.next().is_none_or(|shown| *shown));
+    if let Some(items) = answer.raw.get_mut("items").and_then(Value::as_array_mut) {
+        let mut flags = shown.iter();
+        items.retain(|_| flags.next().is_none_or(|shown| *shown));
+    }
+    shown.iter().filter(|shown| !**shown).count()
 }
 
 fn which(session: &Session<'_>, args: &Show) -> Result<EntriesQuery, Failure> {
-    let state = if args.open || args.overdue {
+    let state = if args.open {
         Some(EntryStateFilter::Open)
     } else {
         args.done.then_some(EntryStateFilter::Done)
     };
     let due = args.due.as_deref();
     let due = due.map(|text| due::to_find(text, session)).transpose()?;
-    let due = due.or_else(|| args.no_due.then(|| "none".to_owned()));
-    let due_to = args.overdue.then(|| due::yesterday(session)).transpose()?;
-    let days = due.as_ref().or(due_to.as_ref());
+    let due = due
+        .or_else(|| args.no_due.then(|| "none".to_owned()))
+        .or_else(|| args.overdue.then(|| due::OVERDUE.to_owned()));
     Ok(EntriesQuery {
         state,
-        tz: days.and(session.zone_name()).map(str::to_owned),
+        tz: due.as_ref().map(|_| session.zone_name().to_owned()),
         due,
-        due_to,
         assignee: args.assignee.clone(),
         text: args.text.clone(),
         priority: args.priority.map(Priority::to_find),
@@ -158,9 +200,11 @@ pub(crate) async fn agenda(session: &Session<'_>, args: &Agenda) -> Result<(), F
     let today = due::today(session);
     let which = EntriesQuery {
         state: Some(EntryStateFilter::Open),
+        due: args.overdue.then(|| due::OVERDUE.to_owned()),
+        waiting: (!args.waiting).then_some(WaitingFilter::Hide),
         due_to: args.today.then(|| today.clone()),
         tag: (!args.tags.is_empty()).then(|| args.tags.clone()),
-        tz: session.zone_name().map(str::to_owned),
+        tz: Some(session.zone_name().to_owned()),
         ..EntriesQuery::default()
     };
     let mut answer = session.ask(session.client().agenda(&which)).await?;

@@ -4,8 +4,9 @@ use crate::args::Global;
 use crate::dev;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::text::{local_due, printable};
+use crate::text::{instant_here, local_due};
 use crate::unreachable;
+use crate::zone;
 use api::request::TimeoutQuery;
 use client::{Client, ClientError, Search};
 use jiff::tz::TimeZone;
@@ -30,6 +31,8 @@ pub(crate) struct Session<'a> {
     pub(crate) output: &'a Output,
     /// Where the user is.
     pub(crate) zone: TimeZone,
+    /// What the calls that decide what a day is are told of it.
+    zone_name: String,
 }
 
 impl<'a> Session<'a> {
@@ -52,6 +55,7 @@ impl<'a> Session<'a> {
         let search = client::search(explicit, var, |path: &Path| {
             path.try_exists().unwrap_or(true)
         });
+        let (zone, zone_name) = zone::of_user();
         let client = Client::new(&search.socket, global.timeout.unwrap_or(DEFAULT_TIMEOUT));
         Ok(Self {
             client,
@@ -59,7 +63,8 @@ impl<'a> Session<'a> {
             search,
             node,
             output,
-            zone: TimeZone::system(),
+            zone,
+            zone_name,
         })
     }
 
@@ -68,13 +73,13 @@ impl<'a> Session<'a> {
         self.output.time(text, &self.zone)
     }
 
-    /// When an entry is due, as the reader of the output wants it: a day as it is, an instant as RFC
-    /// 3339 for programs and to the minute in the user's zone for people.
+    /// When an entry is due, as the reader of the output wants it: a day as it is, an instant in the
+    /// user's zone, as RFC 3339 for programs and to the minute for people.
     pub(crate) fn due(&self, text: &str) -> String {
         if self.output.is_for_people() {
             local_due(text, &self.zone)
         } else {
-            printable(text)
+            instant_here(text, &self.zone)
         }
     }
 
@@ -104,10 +109,9 @@ impl<'a> Session<'a> {
             .map(|node| node.socket.with_file_name("muster.toml"))
     }
 
-    /// The user's zone by its IANA name, for the calls that decide what a day is; UTC for a zone
-    /// without a name.
-    pub(crate) fn zone_name(&self) -> Option<&str> {
-        self.zone.iana_name()
+    /// The user's zone, for the calls that decide what a day is.
+    pub(crate) fn zone_name(&self) -> &str {
+        &self.zone_name
     }
 
     /// How long the daemon may wait, as the API writes it.

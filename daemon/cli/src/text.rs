@@ -64,6 +64,16 @@ pub(crate) fn local_due(text: &str, zone: &TimeZone) -> String {
     local(text, zone, "%Y-%m-%d %H:%M")
 }
 
+/// A due date as it is, a due instant as RFC 3339 with the offset of the user's zone.
+pub(crate) fn instant_here(text: &str, zone: &TimeZone) -> String {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(instant) => instant
+            .display_with_offset(zone.to_offset(instant))
+            .to_string(),
+        Err(_) => printable(text),
+    }
+}
+
 fn local(text: &str, zone: &TimeZone, format: &str) -> String {
     match text.parse::<jiff::Timestamp>() {
         Ok(instant) => instant.to_zoned(zone.clone()).strftime(format).to_string(),
@@ -145,6 +155,11 @@ mod tests {
         assert_eq!(local_time(at, &TimeZone::UTC), "2026-10-01 22:01:07 +00:00");
         assert_eq!(local_due("2026-10-01T22:30:00Z", &zone), "2026-10-02 00:30");
         assert_eq!(local_due("2026-10-01", &zone), "2026-10-01");
+        assert_eq!(
+            instant_here("2026-10-01T22:30:00.000Z", &zone),
+            "2026-10-02T00:30:00+02:00"
+        );
+        assert_eq!(instant_here("2026-10-01", &zone), "2026-10-01");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod body;
 pub(crate) mod book;
+pub(crate) mod bulk;
 pub(crate) mod claims;
 pub(crate) mod conflicts;
 pub(crate) mod entries;
@@ -45,7 +46,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(show, delete))
-        .routes(routes!(entries::list, entries::add))
+        .routes(routes!(entries::list, entries::add, bulk::edit))
         .routes(routes!(entries::show, entries::edit, entries::delete))
         .routes(routes!(conflicts::list))
         .routes(routes!(conflicts::resolve))

@@ -584,7 +584,8 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Changes or deletes several entries as one change of the list: all or none. */
+        patch: operations["edit_several"];
         trace?: never;
     };
     "/v1/lists/{list}/entries/{id}": {
@@ -1313,6 +1314,21 @@ export interface components {
             why: string;
         };
         /**
+         * @description What is to be done to several entries of a list, all or none: `patch`, `tag` and `untag`, or
+         *     `delete`.
+         */
+        BulkChange: {
+            /** @description They are deleted, and nothing else is given. */
+            delete?: boolean | null;
+            /** @description The ids of 1 to 10,000 entries, each once. */
+            ids: string[];
+            patch?: null | components["schemas"]["EntryPatch"];
+            /** @description Tags that are added to those that each has. */
+            tag?: string[] | null;
+            /** @description Tags that are taken from each. */
+            untag?: string[] | null;
+        };
+        /**
          * @description Which certificate.
          *
          *     - `node`: The node's own.
@@ -1330,6 +1346,13 @@ export interface components {
             expires_at: string;
             /** @description Whose certificate it is. */
             which: components["schemas"]["CertificateKind"];
+        };
+        /** @description Entries that were changed together. */
+        ChangedEntries: {
+            /** @description The entries, in the order of the call; none if they were deleted. */
+            items: components["schemas"]["TodoEntry"][];
+            /** @description What became of waiting for replicas, if the call asked for it. */
+            replicas?: components["schemas"]["ReplicaConfirmations"];
         };
         /** @description What a change did with an entry. */
         ChangedEntry: {
@@ -1614,10 +1637,14 @@ export interface components {
          *     - `notes`: Its notes.
          *     - `assignee`: Who is to do it.
          *     - `estimate`: How long it will take.
+         *     - `wait`: Until when it is out of sight.
+         *     - `every`: The rule by which it recurs.
+         *     - `series`: The series that it belongs to.
+         *     - `planned`: The day on which its series has it.
          *     - `order`: Its place in the list.
          * @enum {string}
          */
-        EntryField: "deleted" | "title" | "done" | "due" | "priority" | "tags" | "notes" | "assignee" | "estimate" | "order";
+        EntryField: "deleted" | "title" | "done" | "due" | "priority" | "tags" | "notes" | "assignee" | "estimate" | "wait" | "every" | "series" | "planned" | "order";
         /** @description A merge patch (RFC 7396) of an entry: what is missing stays, null clears. */
         EntryPatch: {
             /** @description The id of an entry to be moved after. */
@@ -1635,6 +1662,8 @@ export interface components {
              * @description How many minutes it will take, or null.
              */
             estimate?: number | null;
+            /** @description The rule by which it recurs, or null. */
+            every?: string | null;
             /** @description At most 64 KiB; null clears. */
             notes?: string | null;
             priority?: null | components["schemas"]["EntryPriority"];
@@ -1645,6 +1674,8 @@ export interface components {
             tags?: string[] | null;
             /** @description One line, at most 4 KiB; cannot be cleared. */
             title?: string;
+            /** @description Until when it is out of sight, or null. */
+            wait?: string | null;
         };
         /**
          * @description How much an entry matters.
@@ -2303,6 +2334,11 @@ export interface components {
              * @description How many minutes it will take.
              */
             estimate?: number | null;
+            /**
+             * @description The rule by which it recurs, by days: `FREQ=WEEKLY;BYDAY=MO,TH` (RFC 5545, without `COUNT`).
+             *     Ticking it adds the next one.
+             */
+            every?: string | null;
             /** @description The client's own id (a ULID), which makes a retry harmless. */
             id?: string | null;
             /** @description Free text, at most 64 KiB. */
@@ -2312,6 +2348,8 @@ export interface components {
             tags?: string[] | null;
             /** @description What needs doing: one line, at most 4 KiB. */
             title: string;
+            /** @description Until when it is out of sight: a date or an instant. */
+            wait?: string | null;
         };
         /** @description One entry to add, or several. */
         NewEntryOrEntries: components["schemas"]["NewEntry"] | components["schemas"]["NewEntries"];
@@ -3090,6 +3128,8 @@ export interface components {
              * @description How many minutes it will take.
              */
             estimate: number | null;
+            /** @description The rule of RFC 5545 by which it recurs: ticking it adds the next one. */
+            every: string | null;
             /** @description A ULID, unique in its list. */
             id: string;
             /** @description The list that it is in; only in answers over several lists. */
@@ -3106,6 +3146,11 @@ export interface components {
             /** @description An opaque sort key: entries are ordered by it, then by id. */
             order: string;
             /**
+             * Format: date
+             * @description The day on which its series has it, also if it was put off; null for the first one.
+             */
+            planned: string | null;
+            /**
              * Format: int64
              * @description Its place in the list from 0; only in answers that list in order.
              */
@@ -3113,10 +3158,14 @@ export interface components {
             priority: null | components["schemas"]["EntryPriority"];
             /** @description What became of waiting for replicas, if the call asked for it. */
             replicas?: components["schemas"]["ReplicaConfirmations"];
+            /** @description The id of the first entry of its series; null for that one. */
+            series: string | null;
             /** @description Sorted; at most 64 of 64 bytes. */
             tags: string[];
             /** @description What needs doing: one line, at most 4 KiB. */
             title: string;
+            /** @description The day or the instant until which it is out of sight, if it is open. */
+            wait: string | null;
         };
         /** @description A page of them. */
         TodoEntryPage: {
@@ -3218,6 +3267,15 @@ export interface components {
             /** @description What stays as it is; of very much the first 100. */
             skipped: components["schemas"]["SkippedField"][];
         };
+        /**
+         * @description Which entries, by whether they are out of sight until a later day.
+         *
+         *     - `show`: These too (the default).
+         *     - `hide`: Not these.
+         *     - `only`: Only these.
+         * @enum {string}
+         */
+        WaitingFilter: "show" | "hide" | "only";
         /** @description What the cluster's own authority is to sign so that one below it is withdrawn. */
         WithdrawalDraft: {
             /** @description Which authority it is about. */
@@ -4571,8 +4629,8 @@ export interface operations {
                 /** @description Whether they are done. */
                 state?: components["schemas"]["EntryStateFilter"];
                 /**
-                 * @description A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
-                 *     `due_to`.
+                 * @description A day (`YYYY-MM-DD`), `none` for entries without one, or `overdue` for what is open and was due
+                 *     before today. Not together with `due_from` or `due_to`.
                  */
                 due?: string;
                 /** @description The first day, included. */
@@ -4591,7 +4649,12 @@ export interface operations {
                 priority?: string;
                 /** @description A part of the title or the notes, in any case. */
                 text?: string;
-                /** @description The IANA name of the time zone that decides on which day an instant is; UTC without. */
+                /** @description Whether those are among them that are out of sight until a later day, by this node's clock. */
+                waiting?: components["schemas"]["WaitingFilter"];
+                /**
+                 * @description The time zone that decides on which day an instant is, and which day is today: its IANA name, or
+                 *     its rules as POSIX writes them in `TZ` (`CET-1CEST,M3.5.0,M10.5.0/3`); UTC without.
+                 */
                 tz?: string;
                 /** @description How many at most. A page of large things may have fewer. */
                 limit?: number;
@@ -6242,8 +6305,8 @@ export interface operations {
                 /** @description Whether they are done. */
                 state?: components["schemas"]["EntryStateFilter"];
                 /**
-                 * @description A day (`YYYY-MM-DD`), or `none` for entries without one. Not together with `due_from` or
-                 *     `due_to`.
+                 * @description A day (`YYYY-MM-DD`), `none` for entries without one, or `overdue` for what is open and was due
+                 *     before today. Not together with `due_from` or `due_to`.
                  */
                 due?: string;
                 /** @description The first day, included. */
@@ -6262,7 +6325,12 @@ export interface operations {
                 priority?: string;
                 /** @description A part of the title or the notes, in any case. */
                 text?: string;
-                /** @description The IANA name of the time zone that decides on which day an instant is; UTC without. */
+                /** @description Whether those are among them that are out of sight until a later day, by this node's clock. */
+                waiting?: components["schemas"]["WaitingFilter"];
+                /**
+                 * @description The time zone that decides on which day an instant is, and which day is today: its IANA name, or
+                 *     its rules as POSIX writes them in `TZ` (`CET-1CEST,M3.5.0,M10.5.0/3`); UTC without.
+                 */
                 tz?: string;
                 /** @description How many at most. A page of large things may have fewer. */
                 limit?: number;
@@ -6476,6 +6544,186 @@ export interface operations {
             };
             /** @description `/problems/deleted`: The entry was deleted */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/stale`: It was changed in between */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_several: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Wait until so many nodes in all have the change on disk: a number from 1, `majority` or
+                 *     `all` of the roster.
+                 */
+                replicas?: string;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: {
+                /**
+                 * @description Only if the addressed thing (on adding: the list) has one of these tags, as this node has
+                 *     seen it.
+                 */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkChange"];
+            };
+        };
+        responses: {
+            /** @description Changed, or deleted. */
+            200: {
+                headers: {
+                    /** @description The hash of the change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangedEntries"];
+                };
+            };
+            /** @description Changed and durable here, but the deadline passed before enough replicas confirmed. */
+            202: {
+                headers: {
+                    /** @description The hash of the change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangedEntries"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-list`: There is no such list; `/problems/no-such-entry`: There is no such entry */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };

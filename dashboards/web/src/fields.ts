@@ -6,7 +6,7 @@ import type { Entry } from "./types.ts";
 import { icon } from "./view/icon.ts";
 
 /** The fields of an entry that people type. */
-type Typed = Pick<Entry, "title" | "due" | "priority" | "assignee" | "estimate" | "tags" | "notes">;
+type Typed = Pick<Entry, "title" | "due" | "priority" | "assignee" | "estimate" | "wait" | "every" | "tags" | "notes">;
 
 interface Field<Name extends keyof Typed> {
   label: string;
@@ -63,6 +63,22 @@ const FIELDS = {
     value: minutesOf,
     shown: (value) => Boolean(value) && h("span", { class: "estimate" }, inHours(value ?? 0)),
   } satisfies Field<"estimate">,
+  wait: {
+    label: "Out of sight until",
+    input: { placeholder: "2026-12-31 or 2026-12-31 14:00" },
+    nothing: null,
+    typed: localDue,
+    value: dueOf,
+    shown: (value, entry) => isWaiting(entry) && h("span", { class: "wait" }, `waits until ${due(value ?? "").words}`),
+  } satisfies Field<"wait">,
+  every: {
+    label: "Recurs",
+    input: { placeholder: "FREQ=WEEKLY;BYDAY=MO,TH" },
+    nothing: null,
+    typed: (value) => value ?? "",
+    value: (text) => text.trim() || null,
+    shown: (value) => value !== null && h("span", { class: "every", title: printable(value) }, "recurs"),
+  } satisfies Field<"every">,
   tags: {
     label: "Tags",
     input: { placeholder: "words, with spaces between" },
@@ -111,6 +127,12 @@ export function difference(before: Entry, draft: Draft): Record<string, unknown>
 /** What an entry's line says of its fields. */
 export function details(entry: Entry): Child[] {
   return NAMES.map((name) => field(name).shown(entry[name] as never, entry));
+}
+
+/** Whether an entry is out of sight until later. What is done is not. */
+export function isWaiting({ wait, done }: Pick<Entry, "wait" | "done">): boolean {
+  if (wait === null || done) return false;
+  return wait.length === 10 ? wait > day(new Date()) : Date.parse(wait) > Date.now();
 }
 
 /** A date stays one; an instant is typed as local time. */

@@ -2,7 +2,7 @@
 
 import { listPath } from "./api.ts";
 import * as conflicts from "./conflicts.ts";
-import { nothing } from "./fields.ts";
+import { isWaiting, nothing } from "./fields.ts";
 import * as outbox from "./outbox.ts";
 import { reachable, unreachable } from "./reach.ts";
 import { changed, state, type OpenList } from "./state.ts";
@@ -33,7 +33,7 @@ export function open(name: string): void {
   if (state.open?.name === name) return;
   close();
   sessionStorage.setItem(KEY, name);
-  const filter = { text: "", show: "all", tag: null } as const;
+  const filter = { text: "", show: "all", tag: null, waiting: false } as const;
   const list: OpenList = {
     name,
     entries: new Map(),
@@ -146,6 +146,8 @@ function blank(change: outbox.Change): Entry {
   return {
     ...nothing(),
     done: false,
+    series: null,
+    planned: null,
     order: "",
     conflicts: [],
     id: change.entry,
@@ -159,13 +161,13 @@ function blank(change: outbox.Change): Entry {
 
 /** Those that the filter lets through. */
 export function visible(list: OpenList, all: Shown[]): Shown[] {
-  const { text, show, tag } = list.filter;
+  const { text, show, tag, waiting } = list.filter;
   const wanted = text.toLocaleLowerCase();
   return all.filter(({ entry }) => {
     if (entry.id === state.editor?.id) return true;
     const isState = show === "all" || entry.done === (show === "done");
     const hasText =
       wanted === "" || entry.title.toLocaleLowerCase().includes(wanted) || entry.notes.toLocaleLowerCase().includes(wanted);
-    return isState && hasText && (tag === null || entry.tags.includes(tag));
+    return isState && hasText && (waiting || !isWaiting(entry)) && (tag === null || entry.tags.includes(tag));
   });
 }

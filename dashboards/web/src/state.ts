@@ -28,7 +28,7 @@ export interface OpenList {
   isLoaded: boolean;
   /** Whether the node has such a list: without an entry there is none. */
   exists: boolean;
-  filter: { text: string; show: "open" | "done" | "all"; tag: string | null };
+  filter: { text: string; show: "open" | "done" | "all"; tag: string | null; waiting: boolean };
   /** How many entries are drawn at most. */
   limit: number;
 }

@@ -1,9 +1,10 @@
 // Text for people. What other nodes hold may have characters that no node would take from its own clients: they are shown by
 // their numbers, so that nothing hides in a title or turns it around.
 
-// A joiner (U+200C, U+200D) between two visible characters is part of a word or of an emoji.
+// A joiner (U+200C, U+200D) between two visible characters is part of a word or of an emoji, and a soft hyphen (U+00AD) behind
+// one is part of a word.
 const HIDDEN =
-  /(?!(?<=[^\s\p{Cc}\p{Cf}])[\u200c\u200d][^\s\p{Cc}\p{Cf}])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Cs}]/gu;
+  /(?!(?<=[^\s\p{Cc}\p{Cf}])(?:\u00ad|[\u200c\u200d][^\s\p{Cc}\p{Cf}]))[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Cs}]/gu;
 
 /** One line, with control and format characters by their numbers. */
 export function printable(text: string): string {

@@ -95,6 +95,8 @@ impl Request {
             Edit::Resolve(..) => "resolve",
             Edit::Undo(_) => "undo",
             Edit::Redo(_) => "redo",
+            Edit::Several(..) => "several",
+            Edit::AddAgain(_) => "add again",
         }
     }
 
@@ -355,7 +357,7 @@ impl Clients {
                         .collect(),
                 )
             }
-            (50..82, Some(id)) => Edit::Patch(id, self.draw_patch(number, there)),
+            (50..82, Some(id)) => Edit::Patch(id, self.draw_patch(number, there).into()),
             (82..94, Some(id)) => Edit::Delete(id),
             (94..97, Some(id)) => Edit::Resolve(id, Decision::Keep),
             (_, Some(_)) => Edit::DeleteAll,
@@ -460,9 +462,12 @@ impl Clients {
             return None;
         }
         match edit {
-            Edit::Add(_) | Edit::AddAgain(_) | Edit::DeleteAll | Edit::Undo(_) | Edit::Redo(_) => {
-                Some(Precondition::List(image.lists.get(&list)?.tag()))
-            }
+            Edit::Add(_)
+            | Edit::AddAgain(_)
+            | Edit::Several(..)
+            | Edit::DeleteAll
+            | Edit::Undo(_)
+            | Edit::Redo(_) => Some(Precondition::List(image.lists.get(&list)?.tag())),
             Edit::Patch(id, _) | Edit::Delete(id) | Edit::Resolve(id, _) => {
                 Some(Precondition::Entry(image.entries.get(&(list, *id))?.tag))
             }

@@ -145,7 +145,7 @@ fn an_instant_is_rfc_3339_in_a_pipe(dev: &Dev) -> anyhow::Result<()> {
     let add = ["add", "bills", "rent", "--due", "2026-12-01T14:00"];
     dev.good(&[&at[..], &add[..]].concat())?;
     let rent = dev.good(&[&at[..], &["show", "bills"]].concat())?;
-    ensure!(rent.contains(":00:00.000Z"), "not RFC 3339: {rent}");
+    ensure!(rent.contains("T14:00:00"), "not RFC 3339: {rent}");
     Ok(())
 }
 

@@ -22,7 +22,7 @@ enum Step {
     },
     Patch {
         entry: Index,
-        patch: EntryPatch,
+        patch: Box<EntryPatch>,
         after: Option<Index>,
     },
     Delete {
@@ -98,6 +98,8 @@ impl Node {
                     place,
                     title: "new".into(),
                     tags: vec!["a".into()],
+                    // Ticking it makes another one.
+                    every: Some("FREQ=WEEKLY".into()),
                     ..NewEntry::default()
                 }]));
             }
@@ -185,7 +187,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
     let index = any::<Index>;
     let step = prop_oneof![
         4 => (proptest::option::of(1u8..4), proptest::option::of(index())).prop_map(|(id, before)| Step::Add { id, before }),
-        6 => (index(), patches(), proptest::option::weighted(0.3, index())).prop_map(|(entry, patch, after)| Step::Patch { entry, patch, after }),
+        6 => (index(), patches(), proptest::option::weighted(0.3, index())).prop_map(|(entry, patch, after)| Step::Patch { entry, patch: Box::new(patch), after }),
         2 => index().prop_map(|entry| Step::Delete { entry }),
         1 => Just(Step::DeleteAll),
         6 => proptest::collection::vec(index(), 1..8).prop_map(|changes| Step::Deliver { changes }),

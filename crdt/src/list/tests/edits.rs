@@ -42,7 +42,10 @@ fn an_entry_reads_as_it_was_written() {
         notes: "two\nlitres".into(),
         assignee: Some("bob".into()),
         estimate: Some(30),
+        wait: Some(crate::entry::Due::Instant(5)),
+        every: Some("FREQ=WEEKLY".into()),
         place: None,
+        ..NewEntry::default()
     };
     let edited = a.edit(&Edit::Add(vec![new.clone()]));
     let expected = Entry {
@@ -54,6 +57,8 @@ fn an_entry_reads_as_it_was_written() {
         notes: new.notes,
         assignee: new.assignee,
         estimate: new.estimate,
+        wait: new.wait,
+        every: new.every,
         order: a.entry(EntryId(7)).order,
         created_at: a.at_ms,
         created_by: a.author(),
@@ -212,7 +217,7 @@ fn there_is_no_place_beside_what_is_not_there() {
     a.edit(&Edit::Delete(gone));
     for beside in [id, gone, EntryId(9)] {
         assert_eq!(
-            refused(&mut a, &Edit::Patch(id, place(Place::After(beside)))),
+            refused(&mut a, &Edit::Patch(id, place(Place::After(beside)).into())),
             EditRefusal::NoPlace(beside)
         );
     }
@@ -233,7 +238,7 @@ fn what_is_not_there_cannot_be_edited() {
     a.edit(&Edit::Delete(gone));
     for id in [gone, EntryId(9)] {
         assert_eq!(
-            refused(&mut a, &Edit::Patch(id, title("x"))),
+            refused(&mut a, &Edit::Patch(id, title("x").into())),
             EditRefusal::NoEntry(id)
         );
         assert_eq!(refused(&mut a, &Edit::Delete(id)), EditRefusal::NoEntry(id));

@@ -58,16 +58,17 @@ fn each_kind_of_change_is_undone_also_elsewhere() {
     let bread = a.add("bread");
     b.pull(&a);
     for edit in [
-        Edit::Patch(id, title("oat milk")),
-        Edit::Patch(id, notes("of the market")),
-        Edit::Patch(id, tags(&["shop"])),
-        Edit::Patch(id, done(true)),
+        Edit::Patch(id, title("oat milk").into()),
+        Edit::Patch(id, notes("of the market").into()),
+        Edit::Patch(id, tags(&["shop"]).into()),
+        Edit::Patch(id, done(true).into()),
         Edit::Patch(
             id,
             EntryPatch {
                 place: Some(Place::After(bread)),
                 ..EntryPatch::default()
-            },
+            }
+            .into(),
         ),
         Edit::Delete(id),
         Edit::DeleteAll,
@@ -317,7 +318,7 @@ fn carry_out(replica: &mut Replica, (entry, kind): (usize, u8)) {
     };
     if let Some(id) = ids.get(entry) {
         // Nothing is placed next to itself.
-        let _ = replica.try_edit(&Edit::Patch(*id, patch));
+        let _ = replica.try_edit(&Edit::Patch(*id, patch.into()));
     }
 }
 

@@ -9,10 +9,10 @@ pub(crate) struct Show {
     /// The list
     pub(crate) list: String,
     /// All of one entry: its notes in full, its last changes, what was written apart
-    #[arg(conflicts_with_all = ["due", "open", "done", "all", "tags", "estimate_min", "estimate_max", "at", "assignee", "text", "priority", "overdue", "no_due", "sort"])]
+    #[arg(conflicts_with_all = ["due", "open", "done", "all", "tags", "estimate_min", "estimate_max", "at", "assignee", "text", "priority", "overdue", "no_due", "sort", "waiting"])]
     pub(crate) id: Option<String>,
-    /// Only what is due on this day
-    #[arg(long)]
+    /// Only what is due on this day, such as today, mon or eom; or none, overdue
+    #[arg(long, value_name = "DAY", allow_hyphen_values = true)]
     pub(crate) due: Option<String>,
     /// Only what was due before today and is not done
     #[arg(long, conflicts_with_all = ["due", "done", "all", "no_due"])]
@@ -41,6 +41,9 @@ pub(crate) struct Show {
     /// Open and completed entries (the default)
     #[arg(long)]
     pub(crate) all: bool,
+    /// Also what waits until a later day
+    #[arg(long)]
+    pub(crate) waiting: bool,
     /// Only entries with this tag (several: with all of them)
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
@@ -107,22 +110,18 @@ pub(crate) struct Agenda {
     /// Only what is due today or overdue
     #[arg(long)]
     pub(crate) today: bool,
+    /// Only what was due before today
+    #[arg(long, conflicts_with = "today")]
+    pub(crate) overdue: bool,
+    /// Also what waits until a later day
+    #[arg(long)]
+    pub(crate) waiting: bool,
     /// Only of this list (may be repeated)
     #[arg(long = "list", value_name = "LIST")]
     pub(crate) lists: Vec<String>,
     /// Only entries with this tag (several: with all of them)
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
-}
-
-/// `muster rm`.
-#[derive(Debug, Args)]
-pub(crate) struct Rm {
-    #[command(flatten)]
-    pub(crate) entries: Entries,
-    /// Do not ask, also where there are several
-    #[arg(long, short = 'y')]
-    pub(crate) yes: bool,
 }
 
 /// `muster rm-list`.
@@ -141,10 +140,8 @@ pub(crate) struct RmList {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true).args(["title", "tags", "untag"]).args(Fields::OPTIONS))]
 pub(crate) struct Edit {
-    /// The list
-    pub(crate) list: String,
-    /// The entry's id
-    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) entries: Entries,
     /// What needs doing
     #[arg(long)]
     pub(crate) title: Option<String>,
@@ -156,8 +153,6 @@ pub(crate) struct Edit {
     pub(crate) untag: Vec<String>,
     #[command(flatten)]
     pub(crate) fields: Fields,
-    #[command(flatten)]
-    pub(crate) durability: Durability,
 }
 
 /// A list and some of its entries.
@@ -166,8 +161,15 @@ pub(crate) struct Entries {
     /// The list
     pub(crate) list: String,
     /// The entries' ids
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required_unless_present = "filter", value_name = "ID")]
     pub(crate) ids: Vec<String>,
+    /// Instead of ids: all of which this holds, such as tag=food, due=overdue, text=milk,
+    /// assignee=kim, priority=low or state=done (several: all of it)
+    #[arg(long = "where", value_name = "FIELD=VALUE", conflicts_with = "ids")]
+    pub(crate) filter: Vec<String>,
+    /// Do not ask
+    #[arg(long, short = 'y')]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) durability: Durability,
 }
@@ -215,16 +217,12 @@ pub(crate) struct Undo {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("place").required(true).args(["before", "after"]))]
 pub(crate) struct Move {
-    /// The list
-    pub(crate) list: String,
-    /// The entry's id
-    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) entries: Entries,
     /// Directly before this entry
     #[arg(long, value_name = "ID")]
     pub(crate) before: Option<String>,
     /// Directly after this entry
     #[arg(long, value_name = "ID")]
     pub(crate) after: Option<String>,
-    #[command(flatten)]
-    pub(crate) durability: Durability,
 }

@@ -249,6 +249,10 @@ fn disputed(conflict: &HealConflict, time: &impl Fn(Millis) -> String) -> String
         | EntryField::Notes
         | EntryField::Assignee
         | EntryField::Estimate
+        | EntryField::Wait
+        | EntryField::Every
+        | EntryField::Series
+        | EntryField::Planned
         | EntryField::Other(_) => {
             let value = |value: &HealValue| match value.value.as_str() {
                 "" => format!("nothing ({})", by(value)),

@@ -21,7 +21,7 @@ pub(crate) fn confirm(session: &Session<'_>, is_sure: bool, what: &str) -> Resul
     if is_yes(&answer) {
         return Ok(());
     }
-    Err(Failure::Failed("nothing was deleted".to_owned()))
+    Err(Failure::Failed("nothing was changed".to_owned()))
 }
 
 fn is_yes(answer: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Commands that change entries.
 
-use super::asking;
-use crate::args::{Add, Durability, Edit, Entries, Move, Rm, RmList};
+use super::{asking, filter};
+use crate::args::{Add, Durability, Edit, Entries, Move, RmList};
 use crate::failure::Failure;
 use crate::ids::{self, Match};
 use crate::lists::entry::mark;
@@ -9,8 +9,8 @@ use crate::lists::titles;
 use crate::session::Session;
 use crate::text::printable;
 use api::lists::{
-    AtQuery, DeleteResult, EntriesQuery, EntryPatch, NewEntries, NewEntry, ReplicaConfirmations,
-    TodoEntry, WriteQuery,
+    AtQuery, BulkChange, DeleteResult, EntriesQuery, EntryPatch, EntryStateFilter, NewEntries,
+    NewEntry, ReplicaConfirmations, TodoEntry, WriteQuery,
 };
 use client::{Answer, ClientError};
 use hyper::StatusCode;
@@ -48,20 +48,6 @@ impl<'a> Changes<'a> {
             self.pending = Some(unconfirmed(replicas(&answer.value)));
         }
         Ok(answer)
-    }
-
-    /// Changes an entry and prints it.
-    async fn edit(
-        &mut self,
-        list: &str,
-        id: &str,
-        patch: &EntryPatch,
-        tag: Option<&str>,
-    ) -> Result<(), Failure> {
-        let (client, how) = (self.session.client(), self.how.clone());
-        let call = client.edit(list, id, patch, &how, tag);
-        let answer = self.make(call, |entry| entry.replicas.as_ref()).await?;
-        print(self.session, &answer.value, &answer.raw)
     }
 
     /// The outcome of all of them.
@@ -137,45 +123,36 @@ fn incomplete(failure: Failure, added: usize) -> Failure {
 fn new_fields(session: &Session<'_>, args: &Add) -> Result<NewEntry, Failure> {
     let given = args.fields.as_api(session)?;
     Ok(NewEntry {
-        due: given.due.flatten(),
+        due: given
+            .due
+            .flatten()
+            .or_else(|| args.fields.first_day(session)),
         priority: given.priority.flatten(),
         tags: (!args.tags.is_empty()).then(|| args.tags.clone()),
         notes: given.notes.flatten(),
         assignee: given.assignee.flatten(),
         estimate: given.estimate.flatten(),
+        wait: given.wait.flatten(),
+        every: given.every.flatten(),
         ..NewEntry::default()
     })
 }
 
 /// `muster edit`.
 pub(crate) async fn edit(session: &Session<'_>, args: &Edit) -> Result<(), Failure> {
-    let mut patch = EntryPatch {
+    let patch = EntryPatch {
         title: args.title.clone().map(Some),
         ..args.fields.as_api(session)?
     };
-    let id = whole_id(session, &args.list, &args.id).await?;
-    let mut tag = None;
-    if !(args.tags.is_empty() && args.untag.is_empty()) {
-        // The API takes all tags; what another client changes between the two calls must not be
-        // undone.
-        let now = session.ask(session.client().entry(&args.list, &id)).await?;
-        let tags = changed_tags(now.value.tags, &args.tags, &args.untag);
-        patch.tags = Some(Some(tags));
-        tag = now.etag;
-    }
-    let mut changes = Changes::new(session, &args.durability);
-    changes
-        .edit(&args.list, &id, &patch, tag.as_deref())
-        .await?;
-    changes.end()
-}
-
-fn changed_tags(mut tags: Vec<String>, add: &[String], remove: &[String]) -> Vec<String> {
-    tags.extend(add.iter().cloned());
-    tags.retain(|tag| !remove.contains(tag));
-    tags.sort();
-    tags.dedup();
-    tags
+    let some = |tags: &[String]| (!tags.is_empty()).then(|| tags.to_vec());
+    let change = BulkChange {
+        patch: Some(patch),
+        tag: some(&args.tags),
+        untag: some(&args.untag),
+        ..BulkChange::default()
+    };
+    let chosen = Chosen::of(session, &args.entries, None).await?;
+    chosen.change(session, "change", change).await
 }
 
 /// `muster done`, `muster reopen`.
@@ -188,25 +165,41 @@ pub(crate) async fn complete(
         done: Some(Some(done)),
         ..EntryPatch::default()
     };
-    let mut changes = Changes::new(session, &args.durability);
-    for id in resolve_all(session, &args.list, &args.ids).await? {
-        changes.edit(&args.list, &id, &patch, None).await?;
-    }
-    changes.end()
+    let change = BulkChange {
+        patch: Some(patch),
+        ..BulkChange::default()
+    };
+    let (verb, state) = if done {
+        ("complete", EntryStateFilter::Open)
+    } else {
+        ("reopen", EntryStateFilter::Done)
+    };
+    let chosen = Chosen::of(session, args, Some(state)).await?;
+    chosen.change(session, verb, change).await
 }
 
 /// `muster rm`.
-pub(crate) async fn remove(session: &Session<'_>, args: &Rm) -> Result<(), Failure> {
-    let Rm { entries: args, yes } = args;
+pub(crate) async fn remove(session: &Session<'_>, args: &Entries) -> Result<(), Failure> {
+    let chosen = Chosen::of(session, args, None).await?;
+    let sure = args.yes || (args.filter.is_empty() && chosen.ids.len() < 2);
+    asking::confirm(session, sure, &chosen.question("delete"))?;
+    let change = BulkChange {
+        ids: chosen.ids.clone(),
+        delete: Some(true),
+        ..BulkChange::default()
+    };
     let mut changes = Changes::new(session, &args.durability);
     let how = changes.how.clone();
-    let ids = resolve_all(session, &args.list, &args.ids).await?;
-    let what = format!("delete {} entries of {}", ids.len(), printable(&args.list));
-    asking::confirm(session, *yes || ids.len() < 2, &what)?;
-    for id in ids {
-        let call = session.client().delete(&args.list, &id, &how);
-        let answer = changes.make(call, confirmations).await?;
-        deleted(session, &answer, &id)?;
+    let call = session.client().edit_several(&args.list, &change, &how);
+    let answer = changes.make(call, |gone| gone.replicas.as_ref()).await?;
+    match (session.output.is_json(), &answer.value.replicas) {
+        (true, Some(_)) => session.output.json(&answer.raw)?,
+        (true, None) => {}
+        (false, _) => {
+            for id in &chosen.ids {
+                session.output.line(&format!("deleted {}", printable(id)))?;
+            }
+        }
     }
     changes.end()
 }
@@ -248,20 +241,89 @@ pub(crate) async fn place(session: &Session<'_>, args: &Move) -> Result<(), Fail
     let Some(other) = args.before.as_ref().or(args.after.as_ref()) else {
         return Err(Failure::Usage("--before or --after is needed".to_owned()));
     };
-    let ids = resolve_all(session, &args.list, &[args.id.clone(), other.clone()]).await?;
-    let [id, other] = ids.as_slice() else {
+    let other = whole_id(session, &args.entries.list, other).await?;
+    let chosen = Chosen::of(session, &args.entries, None).await?;
+    if chosen.ids.contains(&other) {
         return Err(Failure::Usage(
             "an entry cannot be moved next to itself".to_owned(),
         ));
-    };
-    let mut changes = Changes::new(session, &args.durability);
+    }
     let patch = EntryPatch {
         before: args.before.as_ref().map(|_| other.clone()),
         after: args.after.as_ref().map(|_| other.clone()),
         ..EntryPatch::default()
     };
-    changes.edit(&args.list, id, &patch, None).await?;
-    changes.end()
+    let change = BulkChange {
+        patch: Some(patch),
+        ..BulkChange::default()
+    };
+    chosen.change(session, "move", change).await
+}
+
+/// The entries that a command is about.
+struct Chosen<'a> {
+    args: &'a Entries,
+    ids: Vec<String>,
+}
+
+impl<'a> Chosen<'a> {
+    /// Those that were typed, or all that a filter finds: only these of the given state, unless it says
+    /// another.
+    async fn of(
+        session: &Session<'_>,
+        args: &'a Entries,
+        state: Option<EntryStateFilter>,
+    ) -> Result<Self, Failure> {
+        if args.filter.is_empty() {
+            let ids = resolve_all(session, &args.list, &args.ids).await?;
+            return Ok(Self { args, ids });
+        }
+        let mut which = filter::read(session, &args.filter)?;
+        which.state = which.state.or(state);
+        let (at, wait) = (AtQuery::default(), session.wait());
+        let call = session.client().entries(&args.list, &which, &at, &wait);
+        let found = session.ask(call).await?.value;
+        let ids: Vec<String> = found.into_iter().map(|entry| entry.id).collect();
+        if ids.is_empty() {
+            let list = printable(&args.list);
+            return Err(Failure::NotFound(format!(
+                "no entry of {list} is such a one"
+            )));
+        }
+        Ok(Self { args, ids })
+    }
+
+    /// Changes them all or none, as one change, and prints them.
+    async fn change(
+        self,
+        session: &Session<'_>,
+        verb: &str,
+        change: BulkChange,
+    ) -> Result<(), Failure> {
+        let sure = self.args.yes || self.args.filter.is_empty();
+        asking::confirm(session, sure, &self.question(verb))?;
+        let change = BulkChange {
+            ids: self.ids,
+            ..change
+        };
+        let mut changes = Changes::new(session, &self.args.durability);
+        let how = changes.how.clone();
+        let call = session
+            .client()
+            .edit_several(&self.args.list, &change, &how);
+        let answer = changes.make(call, |all| all.replicas.as_ref()).await?;
+        let raw = answer.raw.get("items").and_then(Value::as_array);
+        for (entry, raw) in answer.value.items.iter().zip(raw.into_iter().flatten()) {
+            print(session, entry, raw)?;
+        }
+        changes.end()
+    }
+
+    fn question(&self, verb: &str) -> String {
+        let (count, list) = (self.ids.len(), printable(&self.args.list));
+        let entries = if count == 1 { "entry" } else { "entries" };
+        format!("{verb} {count} {entries} of {list}")
+    }
 }
 
 /// The entry as it is now, by its whole id: a shorter one may belong to another entry tomorrow.
@@ -396,19 +458,6 @@ mod tests {
         assert_eq!(
             pick("bob", "z", &entries()).map_err(|failure| failure.code()),
             Err(2)
-        );
-    }
-
-    #[test]
-    fn tags_are_added_and_removed_to_those_there_are() {
-        let words = |text: &str| {
-            text.split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            changed_tags(words("a b c"), &words("d a"), &words("b x")),
-            words("a c d")
         );
     }
 

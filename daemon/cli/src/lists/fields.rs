@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::lists::due;
+use crate::lists::every::{self, Every};
 use crate::session::Session;
 use api::duration;
 use api::lists::{EntryPatch, EntryPriority};
@@ -10,8 +11,8 @@ use clap::{Args, ValueEnum};
 /// The options of `muster add` and `muster edit` that set a field as it is.
 #[derive(Debug, Args)]
 pub(crate) struct Fields {
-    /// When it is due; none clears
-    #[arg(long)]
+    /// When it is due, such as tomorrow, fri, +3d, eom or mon 14:00; none clears
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     due: Option<String>,
     /// How much it matters; none clears
     #[arg(long, value_enum)]
@@ -25,6 +26,15 @@ pub(crate) struct Fields {
     /// How long it takes, such as 30m, 1h30m or a number of minutes; none clears
     #[arg(long, value_name = "TIME", value_parser = estimate)]
     estimate: Option<Estimate>,
+    /// Out of sight until this day, such as mon or 2026-10-01; none clears
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+    wait: Option<String>,
+    /// It recurs: day, week, month, year, 2 weeks, 'mon,thu', a rule of RFC 5545; none ends it
+    #[arg(long, value_name = "RULE", value_parser = every::parse)]
+    every: Option<Every>,
+    /// The last day on which it recurs
+    #[arg(long, value_name = "DAY", requires = "every")]
+    until: Option<String>,
 }
 
 /// Minutes; nothing for `none`.
@@ -42,13 +52,21 @@ pub(crate) enum Priority {
 
 impl Fields {
     /// Their names as options, for the rule that something has to be changed.
-    pub(crate) const OPTIONS: [&str; 5] = ["due", "priority", "note", "assignee", "estimate"];
+    pub(crate) const OPTIONS: [&str; 7] = [
+        "due", "priority", "note", "assignee", "estimate", "wait", "every",
+    ];
 
     /// Those that were given, as the API takes them; null clears.
     pub(crate) fn as_api(&self, session: &Session<'_>) -> Result<EntryPatch, Failure> {
-        let due = self.due.as_deref();
+        let (due, wait) = (self.due.as_deref(), self.wait.as_deref());
         Ok(EntryPatch {
-            due: due.map(|text| due::to_write(text, session)).transpose()?,
+            due: due
+                .map(|text| due::to_write("due", text, session))
+                .transpose()?,
+            wait: wait
+                .map(|text| due::to_write("wait", text, session))
+                .transpose()?,
+            every: self.rule(session)?,
             priority: self.priority.map(Priority::as_api),
             notes: self.note.as_deref().map(cleared_if_empty),
             assignee: self.assignee.as_deref().map(cleared_if_empty),
@@ -57,6 +75,23 @@ impl Fields {
                 .map(|Estimate(minutes)| minutes.map(i64::from)),
             ..EntryPatch::default()
         })
+    }
+
+    /// The rule with its last day; null for none.
+    fn rule(&self, session: &Session<'_>) -> Result<Option<Option<String>>, Failure> {
+        let last = self.until.as_deref();
+        let last = last
+            .map(|text| due::day("until", text, session))
+            .transpose()?;
+        Ok(self.every.as_ref().map(|every| every.rule(last)))
+    }
+
+    /// The first day of what recurs and was given no day.
+    pub(crate) fn first_day(&self, session: &Session<'_>) -> Option<String> {
+        let every = self.every.as_ref().filter(|_| self.due.is_none())?;
+        every
+            .first_day(due::now(session).date())
+            .map(|day| day.to_string())
     }
 }
 

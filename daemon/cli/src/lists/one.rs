@@ -99,6 +99,12 @@ fn fields(session: &Session<'_>, entry: &TodoEntry) -> Vec<(&'static str, String
         ("assignee", entry.assignee.as_deref().map(printable)),
         ("estimate", entry.estimate.map(in_hours)),
         (
+            "wait",
+            entry.wait.map(|wait| session.due(&wait.to_string())),
+        ),
+        ("every", entry.every.as_deref().map(printable)),
+        ("planned", entry.planned.map(|day| day.to_string())),
+        (
             "added",
             Some(by(entry.created_at.to_string(), &entry.created_by)),
         ),

@@ -102,6 +102,8 @@ fn differences(before: &TodoEntry, after: &TodoEntry) -> Vec<&'static str> {
         ("notes", before.notes != after.notes),
         ("assignee", before.assignee != after.assignee),
         ("estimate", before.estimate != after.estimate),
+        ("wait", before.wait != after.wait),
+        ("every", before.every != after.every),
         ("order", before.order != after.order),
         ("conflicts", before.conflicts != after.conflicts),
     ];

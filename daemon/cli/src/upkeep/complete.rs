@@ -17,6 +17,7 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
 use client::ClientError;
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -64,6 +65,7 @@ pub(crate) fn asked(args: &[OsString], program: &Program) -> Option<ExitCode> {
 enum Named {
     List,
     Entry,
+    Tag,
     Process,
     Group,
     Member,
@@ -75,7 +77,8 @@ fn named(command: &str, argument: &Arg) -> Option<Named> {
     match (command, argument.get_id().as_str()) {
         // A new name.
         ("register" | "run", "process") => None,
-        (_, "list") => Some(Named::List),
+        (_, "list") | ("agenda", "lists") => Some(Named::List),
+        ("add" | "edit" | "show" | "agenda", "tags" | "untag") => Some(Named::Tag),
         (_, "id" | "ids" | "before" | "after") => Some(Named::Entry),
         (_, "process" | "processes" | "other") => Some(Named::Process),
         (_, "group") => Some(Named::Group),
@@ -165,6 +168,17 @@ async fn told(
             let (which, at) = (EntriesQuery::default(), AtQuery::default());
             let wait = session.wait();
             entries(&client.entries(list, &which, &at, &wait).await?.value)
+        }
+        Named::Tag => {
+            let which = EntriesQuery::default();
+            let (at, wait) = (AtQuery::default(), session.wait());
+            let entries = if list.is_empty() {
+                client.agenda(&which).await?.value
+            } else {
+                client.entries(list, &which, &at, &wait).await?.value
+            };
+            let tags = entries.into_iter().flat_map(|entry| entry.tags);
+            alone(tags.collect::<BTreeSet<_>>())
         }
         Named::Process => {
             let which = ProcessesQuery::default();
@@ -261,6 +275,9 @@ mod tests {
             ("show", "list", true),
             ("done", "ids", true),
             ("move", "before", true),
+            ("edit", "ids", true),
+            ("edit", "untag", true),
+            ("agenda", "lists", true),
             ("whereis", "process", true),
             ("register", "process", false),
             ("link", "other", true),

@@ -4,9 +4,9 @@ use super::{Answer, NOTHING};
 use crate::{ApiPath, Client, ClientError};
 use api::damage::{Acknowledged, DamageReport, Reissued};
 use api::lists::{
-    AddedEntries, AtQuery, DeleteResult, EntriesQuery, EntryConflicts, EntryPatch, HistoryQuery,
-    ListChange, ListsQuery, NewEntries, NewEntry, RebuildQuery, Resolution, TodoEntry, TodoList,
-    UndoRequest, UndoResult, WriteQuery,
+    AddedEntries, AtQuery, BulkChange, ChangedEntries, DeleteResult, EntriesQuery, EntryConflicts,
+    EntryPatch, HistoryQuery, ListChange, ListsQuery, NewEntries, NewEntry, RebuildQuery,
+    Resolution, TodoEntry, TodoList, UndoRequest, UndoResult, WriteQuery,
 };
 use api::node::RebuildResult;
 use api::page::{Page, PageQuery};
@@ -97,6 +97,17 @@ impl Client {
     ) -> Result<Answer<TodoEntry>, ClientError> {
         let path = ApiPath::new(&["lists", list, "entries", id]).with(how);
         self.send(Method::PATCH, &path, Some(patch), if_match).await
+    }
+
+    /// Changes or deletes several entries, all or none.
+    pub async fn edit_several(
+        &self,
+        list: &str,
+        change: &BulkChange,
+        how: &WriteQuery,
+    ) -> Result<Answer<ChangedEntries>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "entries"]).with(how);
+        self.send(Method::PATCH, &path, Some(change), None).await
     }
 
     /// The entries of a list with fields that were written apart, by id.

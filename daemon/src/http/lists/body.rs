@@ -16,7 +16,7 @@ pub(crate) const MAX_ENTRIES: usize = 10_000;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Added {
     /// Answered with the entry.
-    One(NewEntry),
+    One(Box<NewEntry>),
     /// Answered with items.
     Several(Vec<NewEntry>),
 }
@@ -31,7 +31,8 @@ impl Added {
         // Which of the two it is decides how errors are worded, so it is found out first.
         let Probe { entries } = parse(bytes)?;
         if entries.is_none() {
-            return new_entry(parse::<EntryBody>(bytes)?, "").map(Self::One);
+            return new_entry(parse::<EntryBody>(bytes)?, "")
+                .map(|entry| Self::One(Box::new(entry)));
         }
         let NewEntries { entries } = parse(bytes)?;
         if entries.is_empty() || entries.len() > MAX_ENTRIES {
@@ -78,10 +79,10 @@ mod tests {
     fn an_entry_needs_only_a_title() {
         assert_eq!(
             added(r#"{"title":"x"}"#).unwrap(),
-            Added::One(NewEntry {
+            Added::One(Box::new(NewEntry {
                 title: "x".into(),
                 ..NewEntry::default()
-            })
+            }))
         );
         let nulls = r#"{"title":"x","id":null,"due":null,"done":null,"priority":null,"tags":null,"notes":null,"assignee":null,"estimate":null}"#;
         assert_eq!(added(nulls).unwrap(), added(r#"{"title":"x"}"#).unwrap());

@@ -94,7 +94,7 @@ pub(crate) async fn check(State(api): State<Api>, request: Request, next: Next) 
     params(Query<(Asked, Title)>),
     responses(
         (status = 200, description = "`OK`", body = String, content_type = "text/plain"),
-        Problems<(Query<(Asked, Title)>, ask::Edit, Own<{ Kind::Path as usize }>)>,
+        Problems<(Query<(Asked, Title)>, ReadError, ask::Edit, Own<{ Kind::Path as usize }>)>,
     )
 )]
 pub(crate) async fn add_entry(

@@ -180,7 +180,8 @@ fn decision(field: &EntryField, value: String) -> Result<Decision, Problem> {
                     "a number of minutes, or nothing,"
                 });
             };
-            Ok(Decision::Field(*known, entry_patch(patch)?))
+            let patch = Box::new(entry_patch(patch)?);
+            Ok(Decision::Field(*known, patch))
         }
     }
 }
@@ -206,13 +207,16 @@ fn patch(field: Field, value: &str) -> Option<EntryPatch> {
         Field::Estimate => {
             patch.estimate = Some(given.map(|text| text.parse()).transpose().ok()?);
         }
+        Field::Wait => patch.wait = Some(given),
+        Field::Every => patch.every = Some(given),
         Field::Done => patch.done = Some(Some(value == "done")),
         Field::Order => match value.split_once(' ')? {
             ("after", id) => patch.after = Some(id.to_owned()),
             ("before", id) => patch.before = Some(id.to_owned()),
             _ => return None,
         },
-        Field::Deleted | Field::Tags => return None,
+        // What belongs to what is nothing that people decide.
+        Field::Deleted | Field::Tags | Field::Series | Field::Planned => return None,
     }
     Some(patch)
 }
@@ -224,7 +228,7 @@ mod tests {
 
     fn patch(field: EntryField, value: &str) -> crdt::entry::EntryPatch {
         match decision(&field, value.to_owned()) {
-            Ok(Decision::Field(_, patch)) => patch,
+            Ok(Decision::Field(_, patch)) => *patch,
             other => panic!("{other:?}"),
         }
     }

@@ -151,7 +151,7 @@ pub(crate) async fn add(
         None => None,
     };
     let (entries, is_one) = match Added::parse(&body)? {
-        Added::One(entry) => (vec![entry], true),
+        Added::One(entry) => (vec![*entry], true),
         Added::Several(entries) => (entries, false),
     };
     let written = api
@@ -242,7 +242,7 @@ pub(crate) async fn edit(
     IfMatchHeader { if_match }: IfMatchHeader,
     Json(body): Json<EntryPatch>,
 ) -> Result<Response, Problem> {
-    let edit = Edit::Patch(id, entry_patch(body)?);
+    let edit = Edit::Patch(id, entry_patch(body)?.into());
     let expect = expect_entry(&api, ListId::of(&list), id, if_match).await?;
     let written = api
         .write(&caller, list, edit, expect, options)

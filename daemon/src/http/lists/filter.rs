@@ -1,14 +1,23 @@
 //! Which entries a client wants to see.
 
+mod waiting;
+
+use crate::host::wall_ms;
 use crate::http::problem::Problem;
 use crate::http::query::Group;
 use crate::http::time::parse_date;
 use api::lists::{EntriesQuery, EntryStateFilter};
 use crdt::entry::{Due, Entry, Priority};
-use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use std::ops::Range;
+use waiting::Waiting;
+
+/// Asks for what is open and was due before today.
+const OVERDUE: &str = "overdue";
+/// No entry is due before.
+const FIRST_DAY: Date = jiff::civil::date(0, 1, 1);
 
 /// The filters of a call, all of which an entry must pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +31,7 @@ pub(crate) struct Filter {
     estimate: (Option<i64>, Option<i64>),
     /// In lower case.
     text: Option<String>,
+    waiting: Waiting,
 }
 
 /// Which due dates pass.
@@ -48,9 +58,16 @@ impl Group for Filter {
     type Written = EntriesQuery;
 
     fn check(written: EntriesQuery) -> Result<Self, Problem> {
+        let is_overdue = written.due.as_deref() == Some(OVERDUE);
         let done = match &written.state {
+            None | Some(EntryStateFilter::All) if is_overdue => Some(false),
             None | Some(EntryStateFilter::All) => None,
             Some(EntryStateFilter::Open) => Some(false),
+            Some(EntryStateFilter::Done) if is_overdue => {
+                return Err(Problem::invalid(
+                    "\"due\" is overdue, which nothing is that is done: \"state\" cannot be done",
+                ));
+            }
             Some(EntryStateFilter::Done) => Some(true),
             Some(EntryStateFilter::Other(other)) => {
                 return Err(Problem::invalid(format!(
@@ -61,6 +78,7 @@ impl Group for Filter {
         Ok(Self {
             done,
             due: DueFilter::of(&written)?,
+            waiting: Waiting::of(&written)?,
             tags: written.tag.unwrap_or_default(),
             assignee: written.assignee,
             priority: written.priority.map(|text| level(&text)).transpose()?,
@@ -105,6 +123,7 @@ impl Filter {
             && self.priority.is_none_or(|wanted| entry.priority == wanted)
             && self.admits_estimate(entry.estimate)
             && self.text.as_ref().is_none_or(|text| has_text(entry, text))
+            && self.waiting.admits(entry)
     }
 
     /// Whether it depends on its due date whether an entry passes.
@@ -160,13 +179,18 @@ impl DueFilter {
             |name: &str, text: Option<&str>| text.map(|text| parse_date(name, text)).transpose();
         match due {
             Some("none") => Ok(Self::Undated),
+            Some(OVERDUE) => {
+                let yesterday = today(&zone)?.yesterday();
+                let yesterday = yesterday.map_err(Problem::internal)?;
+                Ok(Self::Days(Days::new(FIRST_DAY, yesterday, &zone)))
+            }
             Some(due) => {
                 let date = parse_date("due", due)?;
                 Ok(Self::Days(Days::new(date, date, &zone)))
             }
             None if from.is_none() && to.is_none() => Ok(Self::Any),
             None => {
-                let first = day("due_from", from)?.unwrap_or(jiff::civil::date(0, 1, 1));
+                let first = day("due_from", from)?.unwrap_or(FIRST_DAY);
                 let last = day("due_to", to)?.unwrap_or(jiff::civil::date(9999, 12, 31));
                 Ok(Self::Days(Days::new(first, last, &zone)))
             }
@@ -185,12 +209,21 @@ impl DueFilter {
 fn parse_zone(tz: Option<&str>) -> Result<TimeZone, Problem> {
     match tz {
         None => Ok(TimeZone::UTC),
-        Some(name) => TimeZone::get(name).map_err(|_| {
-            Problem::invalid(format!(
-                "\"tz\" is {name:?}; it must be the name of a time zone, such as Europe/Berlin"
-            ))
-        }),
+        Some(name) => TimeZone::get(name)
+            .or_else(|_| TimeZone::posix(name))
+            .map_err(|_| {
+                Problem::invalid(format!(
+                    "\"tz\" is {name:?}; it must be the name of a time zone, such as Europe/Berlin, \
+                    or its rules, such as CET-1CEST,M3.5.0,M10.5.0/3"
+                ))
+            }),
     }
+}
+
+/// The present day in a zone.
+fn today(zone: &TimeZone) -> Result<Date, Problem> {
+    let now = Timestamp::from_millisecond(wall_ms()).map_err(Problem::internal)?;
+    Ok(now.to_zoned(zone.clone()).date())
 }
 
 impl Days {
@@ -279,6 +312,34 @@ mod tests {
             "due=2026-03-01&tz=America/New_York",
             "2026-03-02T04:59:59Z"
         ));
+    }
+
+    #[test]
+    fn a_zone_is_told_by_its_rules_where_it_has_no_name() {
+        let rules = "due=2026-03-01&tz=CET-1CEST,M3.5.0,M10.5.0/3";
+        assert!(admits(rules, "2026-02-28T23:00:00Z"));
+        assert!(!admits(rules, "2026-02-28T22:59:59Z"));
+        assert!(read("due=2026-03-01&tz=Mars/Phobos").is_err());
+    }
+
+    #[test]
+    fn overdue_is_what_is_open_and_was_due_before_today() {
+        let now = wall_ms();
+        let due = |days: i64| Entry {
+            due: Some(Due::Instant(now + days * 86_400_000)),
+            ..entry(1)
+        };
+        let overdue = filter("due=overdue&tz=Europe/Berlin");
+        assert!(overdue.admits(&due(-2)));
+        assert!(!overdue.admits(&due(2)));
+        assert!(!overdue.admits(&Entry {
+            due: None,
+            ..entry(1)
+        }));
+        let done_at = Some(now);
+        assert!(!overdue.admits(&Entry { done_at, ..due(-2) }));
+        assert!(read("due=overdue&state=done").is_err());
+        assert!(read("due=overdue&due_to=2026-03-01").is_err());
     }
 
     #[test]

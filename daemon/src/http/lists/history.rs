@@ -196,7 +196,14 @@ fn difference(difference: &Difference, title: &str) -> String {
         Field::Tags => format!("tagged {title} {}", tag(difference)),
         Field::Deleted if new.is_empty() => format!("decided that {title} stays"),
         Field::Deleted => format!("marked {title} as deleted"),
-        Field::Due | Field::Priority | Field::Assignee | Field::Estimate => {
+        Field::Due
+        | Field::Priority
+        | Field::Assignee
+        | Field::Estimate
+        | Field::Wait
+        | Field::Every
+        | Field::Series
+        | Field::Planned => {
             let name = difference.field.as_str();
             match (old.is_empty(), new.is_empty()) {
                 (_, true) => format!("cleared {name} of {title}"),

@@ -7,7 +7,7 @@ use api::lists::{
     ReplicaConfirmations, TodoEntry, TodoList,
 };
 use api::time::{Due, Millis};
-use crdt::entry::{self, Entry, EntryPatch, NewEntry, Place, Priority};
+use crdt::entry::{self, Entry, EntryPatch, NewEntry, Place, Priority, rule};
 use names::EntryId;
 use node::lists::{Confirmations, ListRow};
 
@@ -31,6 +31,10 @@ pub(crate) fn todo_entry(entry: Entry) -> TodoEntry {
         notes: entry.notes,
         assignee: entry.assignee,
         estimate: entry.estimate,
+        wait: entry.wait.map(due),
+        every: entry.every,
+        series: entry.series,
+        planned: entry.planned.map(due),
         order: entry.order,
         created_at: Millis(entry.created_at),
         created_by: entry.created_by.0,
@@ -81,6 +85,13 @@ pub(crate) fn new_entry(body: EntryBody, prefix: &str) -> Result<NewEntry, Probl
         notes: body.notes.unwrap_or_default(),
         assignee: body.assignee,
         estimate: body.estimate,
+        wait: body
+            .wait
+            .map(|wait| parse_due(&named("wait"), &wait))
+            .transpose()?,
+        every: body.every.map(|rule| rule::written(&rule)),
+        series: None,
+        planned: None,
         place: parse_place(body.before, body.after)?,
     };
     entry
@@ -112,6 +123,10 @@ pub(crate) fn entry_patch(body: PatchBody) -> Result<EntryPatch, Problem> {
         notes: body.notes.map(Option::unwrap_or_default),
         assignee: body.assignee,
         estimate: body.estimate,
+        wait: parse_given(body.wait, |wait| parse_due("wait", &wait))?,
+        every: body.every.map(|rule| rule.map(|rule| rule::written(&rule))),
+        series: None,
+        planned: None,
         place: parse_place(body.before, body.after)?,
     };
     patch
@@ -204,7 +219,8 @@ pub(crate) mod tests {
         let shown = serde_json::to_value(at(todo_entry(entry), 3)).unwrap();
         let expected = serde_json::json!({
             "id": "00000000000000000000000001", "title": "Dentist", "due": "2018-12-19", "done": false, "done_at": null,
-            "priority": "high", "tags": ["health"], "notes": "", "assignee": null, "estimate": 90, "order": "a0",
+            "priority": "high", "tags": ["health"], "notes": "", "assignee": null, "estimate": 90,
+            "wait": null, "every": null, "series": null, "planned": null, "order": "a0",
             "created_at": "2018-12-16T22:40:00.000Z", "created_by": "alice@node1",
             "modified_at": "2018-12-16T22:40:00.001Z", "modified_by": "bob@node2",
             "conflicts": ["deleted", "title"], "position": 3

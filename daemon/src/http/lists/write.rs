@@ -10,7 +10,8 @@ use crate::http::query::Group;
 use crate::http::time::Timeout;
 use crate::machines::AskError;
 use api::lists::{
-    AddedEntryOrEntries, DeleteResult, ReplicaConfirmations, TodoEntry, UndoResult, WriteQuery,
+    AddedEntryOrEntries, ChangedEntries, DeleteResult, ReplicaConfirmations, TodoEntry, UndoResult,
+    WriteQuery,
 };
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -202,6 +203,9 @@ impl Api {
             )
             .retry_after(1));
         }
+        if matches!(edit, Edit::Add(_)) {
+            self.check_name(&list).await?;
+        }
         let counted = self.count_written(caller, &edit)?;
         let by = caller.author(&self.service().info().name);
         let (id, timeout) = (ListId::of(&list), options.timeout);
@@ -227,6 +231,42 @@ impl Api {
             undone,
             replicas,
         })
+    }
+}
+
+impl Api {
+    /// Checks that entries may be added by that name: to a list that is there always, to a new one if
+    /// people can tell its name from others.
+    async fn check_name(&self, list: &ListName) -> Result<(), Problem> {
+        let twins = list.twins();
+        let wrong = list.check_new().err();
+        let is_foreign = list.has_joiners() && self.service().info().accepts_v1;
+        if (twins.is_empty() && wrong.is_none() && !is_foreign) || self.has_list(list).await? {
+            return Ok(());
+        }
+        if let Some(wrong) = wrong {
+            return Err(Problem::invalid(wrong));
+        }
+        if is_foreign {
+            return Err(Problem::invalid(format!(
+                "the list name {:?} has a joiner, which members of protocol 1 do not know",
+                list.as_str()
+            )));
+        }
+        for twin in twins {
+            if self.has_list(&twin).await? {
+                return Err(Problem::invalid(format!(
+                    "the list name {:?} looks like that of the list {:?}, which is there",
+                    list.as_str(),
+                    twin.as_str()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    async fn has_list(&self, list: &ListName) -> Result<bool, Problem> {
+        Ok(self.row(ListId::of(list)).await?.is_some())
     }
 }
 
@@ -317,6 +357,21 @@ pub(crate) enum EditAnswers {
     /// Changed and durable here, but the deadline passed before enough replicas confirmed.
     #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
     Waiting(TodoEntry),
+}
+
+/// The answers to changing several entries.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "describes answers whose status and headers differ"
+)]
+pub(crate) enum BulkAnswers {
+    /// Changed, or deleted.
+    #[response(status = 200, headers(("Muster-Change" = String, description = "The hash of the change")))]
+    Changed(ChangedEntries),
+    /// Changed and durable here, but the deadline passed before enough replicas confirmed.
+    #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
+    Waiting(ChangedEntries),
 }
 
 /// The answers to deleting.

@@ -4,7 +4,9 @@
 use crate::http::observer;
 use crate::http::problem::{Kind, Refuses};
 use crate::http::tokens::access::Access;
-use api::lists::{AddedEntryOrEntries, DeleteResult, EntryStateFilter, UndoResult};
+use api::lists::{
+    AddedEntryOrEntries, ChangedEntries, DeleteResult, EntryStateFilter, UndoResult, WaitingFilter,
+};
 use api::problem::Problem;
 use axum::http::Method;
 use bytes::Bytes;
@@ -34,7 +36,7 @@ use utoipa::{IntoResponses, OpenApi};
     ),
     servers((url = "http://muster", description = "The unix socket: curl --unix-socket \
         /run/muster/muster.sock http://muster/v1/node")),
-    components(schemas(Problem, AddedEntryOrEntries, DeleteResult, EntryStateFilter, UndoResult)),
+    components(schemas(Problem, AddedEntryOrEntries, ChangedEntries, DeleteResult, EntryStateFilter, UndoResult, WaitingFilter)),
     tags(
         (name = "node and cluster", description = "This node, its members, and how much of the \
             cluster it reaches"),

@@ -1,6 +1,7 @@
 // The open list: adding, filtering, and its entries.
 
 import { h, type Child, type Described } from "../dom.ts";
+import { isWaiting } from "../fields.ts";
 import { SHOWN_AT_ONCE, entries, visible, type Shown } from "../list.ts";
 import * as outbox from "../outbox.ts";
 import { changed, speak, state, type OpenList } from "../state.ts";
@@ -121,6 +122,7 @@ function filters(open: OpenList, all: Shown[]): Described {
       { type: "button", key: value, "aria-pressed": String(filter.show === value), onclick: () => set({ show: value }) },
       name,
     );
+  const waits = all.filter(({ entry }) => isWaiting(entry)).length;
   const tags = [...new Set(all.flatMap(({ entry }) => entry.tags))].sort(byName).slice(0, 12);
   const tag = (name: string) =>
     h(
@@ -138,6 +140,12 @@ function filters(open: OpenList, all: Shown[]): Described {
     "div",
     { class: "filters", key: "filters", role: "group", "aria-label": "Filter the entries" },
     h("div", { class: "choice" }, SHOW.map(choice)),
+    waits > 0 &&
+      h(
+        "button",
+        { type: "button", key: "waiting", "aria-pressed": String(filter.waiting), onclick: () => set({ waiting: !filter.waiting }) },
+        `${waits} waiting`,
+      ),
     h("input", {
       type: "search",
       class: "filter",

@@ -6,7 +6,7 @@ use crate::disk::Image;
 use crate::host::Host;
 use crate::liar::exempt;
 use crate::world::World;
-use crdt::entry::Edit;
+use crdt::entry::{Bulk, Edit};
 use crdt::list::{Document, Standing, Undone, judge};
 use crdt::vector::Sums;
 use names::{Actor, ChangeHash, ListId};
@@ -70,7 +70,8 @@ pub fn at_reply(
         Edit::Add(entries) => entries.len(),
         Edit::AddAgain(again) => again.entries.len(),
         Edit::Patch(..) | Edit::Resolve(..) => 1,
-        Edit::Delete(_) | Edit::DeleteAll => 0,
+        Edit::Several(ids, Bulk::Patch { .. }) => ids.len(),
+        Edit::Delete(_) | Edit::Several(_, Bulk::Delete) | Edit::DeleteAll => 0,
         Edit::Undo(hash) | Edit::Redo(hash) => {
             found.extend(taken_back(hash, undone, entries.len()));
             entries.len()

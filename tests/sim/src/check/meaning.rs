@@ -14,7 +14,7 @@ use crate::clients::{Outcome, Request, request_of};
 use crate::disk::Image;
 use crate::liar::exempt;
 use crate::world::World;
-use crdt::entry::{Edit, Entry, EntryPatch, Field, NewEntry};
+use crdt::entry::{Bulk, Edit, Entry, EntryPatch, Field, NewEntry};
 use crdt::list::{CheckedChange, judge};
 use names::{ChangeHash, EntryId, ListId};
 use node::lists::Refusal;
@@ -169,6 +169,16 @@ impl History {
             Edit::Delete(id) => self.touch(at, *id, false),
             // No client of a seed decides anything else.
             Edit::Resolve(id, _) => self.touch(at, *id, true),
+            Edit::Several(ids, Bulk::Patch { patch, .. }) => {
+                for id in ids {
+                    self.patch(at, *id, patch);
+                }
+            }
+            Edit::Several(ids, Bulk::Delete) => {
+                for id in ids {
+                    self.touch(at, *id, false);
+                }
+            }
             // Of undoing it is known by now which entries it concerns; no client of a seed mends a disk.
             Edit::Undo(_) | Edit::Redo(_) | Edit::AddAgain(_) => {}
             Edit::DeleteAll => {

@@ -133,8 +133,8 @@ fn preconditions_are_compared_with_what_is_there() {
         ..edit("bob", what)
     };
     let entry_tag = Precondition::Entry(tag);
-    let good = world.edit(0, ask(Edit::Patch(id, patch("bread")), entry_tag));
-    let stale = world.edit(0, ask(Edit::Patch(id, patch("cake")), entry_tag));
+    let good = world.edit(0, ask(Edit::Patch(id, patch("bread").into()), entry_tag));
+    let stale = world.edit(0, ask(Edit::Patch(id, patch("cake").into()), entry_tag));
     let stale_list = world.edit(
         0,
         ask(Edit::Add(vec![entry("x")]), Precondition::List(list_tag)),

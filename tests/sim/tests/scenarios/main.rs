@@ -31,6 +31,7 @@ mod partial;
 mod programs;
 mod quarantined;
 mod rebuilding;
+mod recurring;
 mod registering;
 mod relaying;
 mod replicating;

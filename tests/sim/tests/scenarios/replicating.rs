@@ -15,7 +15,7 @@ fn a_push_makes_the_peers_view_equal() {
     assert_eq!(world.titles(2, "bob"), ["buy milk"]);
     assert_eq!(world.lists_stats(2).repairs_begun, 0);
     let id = world.edited(request).entries[0].id;
-    world.edit(2, edit("bob", Edit::Patch(id, patch("buy bread"))));
+    world.edit(2, edit("bob", Edit::Patch(id, patch("buy bread").into())));
     world.run_until_agreed(50);
     world.run_ms(50);
     assert_eq!(world.titles(0, "bob"), ["buy bread"]);
@@ -98,7 +98,7 @@ fn a_change_waits_for_those_that_it_depends_on() {
     let request = world.add(0, "bob", "from 0");
     world.run_ms(20);
     let id = world.edited(request).entries[0].id;
-    world.edit(1, edit("bob", Edit::Patch(id, patch("by 1"))));
+    world.edit(1, edit("bob", Edit::Patch(id, patch("by 1").into())));
     world.run_ms(20);
     assert_eq!(world.lists_stats(2).orphans, 1);
     assert_eq!(world.titles(2, "bob"), [""; 0]);
@@ -116,7 +116,7 @@ fn an_edit_wins_against_a_concurrent_deletion() {
     let id = world.edited(request).entries[0].id;
     world.cut(&[0], &[1]);
     world.edit(0, edit("bob", Edit::Delete(id)));
-    world.edit(1, edit("bob", Edit::Patch(id, patch("bread"))));
+    world.edit(1, edit("bob", Edit::Patch(id, patch("bread").into())));
     world.run_ms(1_000);
     world.heal();
     world.run_until_agreed(8_000);

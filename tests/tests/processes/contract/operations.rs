@@ -183,7 +183,7 @@ fn adding() -> Vec<Try> {
     vec![
         add(201).body(json!({ "title": "bread" })),
         add(201)
-            .body(json!({ "id": ID, "title": "oat milk", "due": "2026-12-01", "tags": ["food"], "priority": "high", "assignee": "kim", "estimate": 90 })),
+            .body(json!({ "id": ID, "title": "oat milk", "due": "2026-12-01", "tags": ["food"], "priority": "high", "assignee": "kim", "estimate": 90, "wait": "2026-11-01", "every": "FREQ=WEEKLY" })),
         add(200).body(json!({ "id": ID, "title": "oat milk" })),
         add(201).body(json!({ "entries": [{ "title": "tea" }, { "title": "salt" }, { "id": GONE, "title": "to be deleted" }] })),
         add(400).body(json!({ "titel": "typo" })),
@@ -193,6 +193,8 @@ fn adding() -> Vec<Try> {
         add(422).body(json!({ "title": "x", "due": "2026-02-30" })),
         add(422).body(json!({ "title": "x", "priority": "urgent" })),
         add(422).body(json!({ "title": "x", "estimate": 0 })),
+        add(422).body(json!({ "title": "x", "every": "FREQ=HOURLY" })),
+        add(422).body(json!({ "title": "x", "wait": "soon" })),
         add(422).body(json!({ "title": "x", "before": "01JB00000000000000000N0NE9" })),
         add(413).body(json!({ "title": "x", "notes": "x".repeat(2 << 20) })),
         add(412).body(json!({ "title": "x" })).header("if-match", "\"0000000000000001\""),
@@ -229,6 +231,9 @@ fn reading() -> Vec<Try> {
         list("?due=none", 200),
         list("?estimate_min=1&estimate_max=90", 200),
         list("?estimate_max=soon", 422),
+        list("?waiting=hide&tz=CET-1CEST,M3.5.0,M10.5.0/3", 200),
+        list("?waiting=maybe", 422),
+        list("?due=overdue", 200),
         list("?due_from=2026-01-01&due_to=2026-12-31", 200),
         list("?state=maybe", 422),
         list("?due=someday", 422),
@@ -277,13 +282,18 @@ fn changing() -> Vec<Try> {
     let path = format!("/v1/lists/groceries/entries/{ID}");
     let patch = |expected| ask(ENTRY, "PATCH", path.clone(), expected);
     vec![
-        patch(200).body(json!({ "title": "oat milk, two", "done": true, "tags": ["food", "drink"], "due": null, "notes": "a\nb", "estimate": null })),
+        patch(200).body(json!({ "title": "oat milk, two", "done": true, "tags": ["food", "drink"], "due": null, "notes": "a\nb", "estimate": null, "wait": null, "every": null })),
         patch(400).body(json!({ "done": "yes" })),
         patch(400).body(json!({ "order": "a" })),
         patch(422).body(json!({ "title": null })),
         patch(422).body(json!({ "after": "01JB00000000000000000N0NE9" })),
         patch(412).body(json!({ "title": "x" })).header("if-match", "\"0000000000000001\""),
         ask(ENTRY, "PATCH", "/v1/lists/unknown/entries/01JB00000000000000000N0NE9", 404).body(json!({ "title": "x" })),
+        ask(ENTRIES, "PATCH", "/v1/lists/groceries/entries", 200).body(json!({ "ids": [ID], "patch": { "priority": "low" }, "tag": ["more"], "untag": ["drink"] })),
+        ask(ENTRIES, "PATCH", "/v1/lists/groceries/entries", 422).body(json!({ "ids": [ID], "delete": true, "tag": ["x"] })),
+        ask(ENTRIES, "PATCH", "/v1/lists/groceries/entries", 400).body(json!({ "id": ID })),
+        ask(ENTRIES, "PATCH", "/v1/lists/groceries/entries", 404).body(json!({ "ids": ["01JB00000000000000000N0NE9"], "delete": true })),
+        ask(ENTRIES, "PATCH", "/v1/lists/unknown/entries", 404).body(json!({ "ids": [ID], "delete": true })),
         ask(ENTRY, "DELETE", format!("/v1/lists/groceries/entries/{GONE}"), 204),
         ask(ENTRY, "DELETE", format!("/v1/lists/groceries/entries/{GONE}"), 404),
         ask(ENTRY, "GET", format!("/v1/lists/groceries/entries/{GONE}"), 404),

@@ -247,7 +247,12 @@ fn check(document: &Document, edit: &Edit, expect: Option<Precondition>) -> Resu
 fn addressed(edit: &Edit) -> Option<EntryId> {
     match edit {
         Edit::Patch(id, _) | Edit::Delete(id) | Edit::Resolve(id, _) => Some(*id),
-        Edit::Add(_) | Edit::AddAgain(_) | Edit::DeleteAll | Edit::Undo(_) | Edit::Redo(_) => None,
+        Edit::Add(_)
+        | Edit::AddAgain(_)
+        | Edit::Several(..)
+        | Edit::DeleteAll
+        | Edit::Undo(_)
+        | Edit::Redo(_) => None,
     }
 }
 
