@@ -18,7 +18,7 @@ use crate::admission;
 use crate::advertise::{Advertised, Chooser};
 use crate::authority::{Authority, Revoked};
 use crate::config::{Config, Source};
-use crate::damage::{self, Damages};
+use crate::damage::Damages;
 use crate::event::{EventLog, Keeper, Past};
 use crate::heal::{self, Heals};
 use crate::host::{Clock, random, wall_ms};
@@ -29,6 +29,7 @@ use crate::metrics;
 use crate::process::{self, Host, Replica};
 use crate::reload::{InForce, Reloader};
 use crate::renewal;
+use crate::salvage;
 use crate::service::{Inner, NodeInfo, Service, Trouble};
 use crate::systemd::{self, Handed, Watchdog};
 use crate::tls::Tls;
@@ -147,18 +148,7 @@ impl Node {
         let (stopped, stop) = oneshot::channel();
         let workers: Vec<(ListsInbox, lists::Inputs)> =
             shares(WORKERS).into_iter().map(ListsInbox::new).collect();
-        let wires = cluster::Wires {
-            store: self.store.clone(),
-            workers: workers.iter().map(|(inbox, _)| inbox.clone()).collect(),
-            events: events.clone(),
-            heals: self.heals.clone(),
-            replica: replica.clone(),
-            host,
-            shows,
-            stopped,
-            blocked: self.config.dev_block.clone(),
-            clock: self.clock,
-        };
+        let wires = self.wires(&workers, (&replica, host), shows, stopped);
         let mut sockets = origin.handed.sockets()?;
         let quic = bind_quic(self.config.quic.listen, sockets.quic.take())?;
         let cluster::Started {
@@ -211,6 +201,28 @@ impl Node {
         let reason = self.serve(service, listeners, in_force, stop);
         self.end(&endpoint);
         reason
+    }
+
+    /// Where the cluster machine's outputs go.
+    fn wires(
+        &self,
+        workers: &[(ListsInbox, lists::Inputs)],
+        (replica, host): (&Replica, Host),
+        shows: cluster::Shows,
+        stopped: oneshot::Sender<StopReason>,
+    ) -> cluster::Wires {
+        cluster::Wires {
+            store: self.store.clone(),
+            workers: workers.iter().map(|(inbox, _)| inbox.clone()).collect(),
+            events: self.events.clone(),
+            heals: self.heals.clone(),
+            replica: replica.clone(),
+            host,
+            shows,
+            stopped,
+            blocked: self.config.dev_block.clone(),
+            clock: self.clock,
+        }
     }
 
     /// Ends what runs, the disk last.
@@ -279,7 +291,7 @@ impl Node {
             let admitting = tokio::spawn(admission::answer(service.clone(), applying));
             let upkeep = tokio::spawn(metrics::upkeep(service.recorder()));
             let renewing = tokio::spawn(renewal::keep_up(service.clone()));
-            let salvaging = tokio::spawn(damage::keep_up(service.clone()));
+            let salvaging = tokio::spawn(salvage::keep_up(service.clone()));
             let parent = config
                 .parent_pipe
                 .then(|| tokio::spawn(end_with_parent(service.clone())));
@@ -288,7 +300,7 @@ impl Node {
                 let service = service.clone();
                 move || service.status_line()
             }));
-            damage::begin(&service).await;
+            salvage::begin(&service).await;
             tell_ready(&service, listeners.socket_path());
             tokio::spawn(service.logging().limiter.clone().tell());
             let serving = tokio::spawn(listeners.serve(service, in_force, finished));

@@ -1,12 +1,13 @@
 //! `/v1/damage`: damage of the disk, and what becomes of what is intact behind it.
 
-use crate::damage::{self, Known};
+use crate::damage::Known;
 use crate::http::connections::who::Admin;
 use crate::http::operations::openapi::Problems;
 use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
 use crate::http::{Api, json};
 use crate::metrics::count;
+use crate::salvage;
 use api::damage::{Acknowledged, DamageReport, DamagedJournal, Reissued};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -45,7 +46,7 @@ fn shown(known: &Known) -> DamagedJournal {
 }
 
 async fn look(api: &Api) -> Result<Vec<store::Damage>, Problem> {
-    let found = damage::look(api.service()).await;
+    let found = salvage::look(api.service()).await;
     found.map_err(|error| Problem::new(Kind::Store, error).retry_after(1))
 }
 
@@ -61,9 +62,9 @@ pub(crate) async fn reissue(
     _: Admin,
     _: Query<()>,
 ) -> Result<Response, Problem> {
-    let entries = damage::add_anew(api.service(), &look(&api).await?).await;
+    let entries = salvage::add_anew(api.service(), &look(&api).await?).await;
     let left = look(&api).await?;
-    let missing = count(damage::missing(&left));
+    let missing = count(salvage::missing(&left));
     json::respond(StatusCode::OK, &Reissued { entries, missing })
 }
 

@@ -66,17 +66,10 @@ pub fn at_reply(
         }
         Some(_) | None => {}
     }
-    let expected = match &request.edit {
-        Edit::Add(entries) => entries.len(),
-        Edit::AddAgain(again) => again.entries.len(),
-        Edit::Patch(..) | Edit::Resolve(..) => 1,
-        Edit::Several(ids, Bulk::Patch { .. }) => ids.len(),
-        Edit::Delete(_) | Edit::Several(_, Bulk::Delete) | Edit::DeleteAll => 0,
-        Edit::Undo(hash) | Edit::Redo(hash) => {
-            found.extend(taken_back(hash, undone, entries.len()));
-            entries.len()
-        }
-    };
+    if let Edit::Undo(hash) | Edit::Redo(hash) = &request.edit {
+        found.extend(taken_back(hash, undone, entries.len()));
+    }
+    let expected = expected(&request.edit).unwrap_or(entries.len());
     let mut wrong = |text: String| found.push(format!("request {}: {text}", request.number));
     if entries.len() != expected {
         wrong(format!(
@@ -94,6 +87,18 @@ pub fn at_reply(
         found.extend(confirmed(hosts, request, hash, confirmations));
     }
     found
+}
+
+/// How many entries an answer shows; `None` if that depends on what is there.
+fn expected(edit: &Edit) -> Option<usize> {
+    match edit {
+        Edit::Add(entries) => Some(entries.len()),
+        Edit::AddAgain(again) => Some(again.entries.len()),
+        Edit::Patch(..) | Edit::Resolve(..) => Some(1),
+        Edit::Several(ids, Bulk::Patch { .. }) => Some(ids.len()),
+        Edit::Delete(_) | Edit::Several(_, Bulk::Delete) | Edit::DeleteAll => Some(0),
+        Edit::Undo(_) | Edit::Redo(_) => None,
+    }
 }
 
 /// What is told of a change that was taken back. Entries that this has ended are not in the answer.

@@ -58,6 +58,19 @@ fn away(method: &'static str, member: &str, expected: u16) -> Try {
     ask("/v1/members/{member}/away", method, path, expected)
 }
 
+fn damage() -> Vec<Try> {
+    vec![
+        ask("/v1/damage", "GET", "/v1/damage", 200),
+        ask("/v1/damage/reissue", "POST", "/v1/damage/reissue", 200),
+        ask(
+            "/v1/damage/acknowledge",
+            "POST",
+            "/v1/damage/acknowledge",
+            200,
+        ),
+    ]
+}
+
 fn node_and_cluster() -> Vec<Try> {
     vec![
         ask("/v1/node", "GET", "/v1/node", 200),
@@ -104,14 +117,6 @@ fn node_and_cluster() -> Vec<Try> {
         ask("/v1/debug/doctor", "GET", "/v1/debug/doctor?peer=n2", 400),
         ask("/v1/reload", "POST", "/v1/reload", 200),
         ask("/v1/rebuild", "POST", "/v1/rebuild", 200),
-        ask("/v1/damage", "GET", "/v1/damage", 200),
-        ask("/v1/damage/reissue", "POST", "/v1/damage/reissue", 200),
-        ask(
-            "/v1/damage/acknowledge",
-            "POST",
-            "/v1/damage/acknowledge",
-            200,
-        ),
         ask("/v1/rebuild", "POST", "/v1/rebuild?list=nosuch", 404),
         ask("/v1/reload", "POST", "/v1/reload?x=1", 400),
         ask("/v1/log-level", "GET", "/v1/log-level", 200),
@@ -449,6 +454,7 @@ async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Resu
     let mut seen = BTreeSet::new();
     for attempt in [
         node_and_cluster(),
+        damage(),
         authority::authority(),
         authority::revoking(),
         authority::withdrawing(),
