@@ -65,14 +65,14 @@ impl Impostors {
     }
 
     /// A peer says that another node bears this node's name. False if that means nothing: of two that
-    /// bear one name each says so to the other, and others decide.
+    /// bear one name each says so to the other, and others decide. `me` is no other one.
     pub(crate) fn note_namesake(
         &mut self,
-        speaker: NodeId,
+        (speaker, me): (NodeId, NodeId),
         bearer: NodeId,
         address: SocketAddr,
     ) -> bool {
-        if speaker == bearer {
+        if speaker == bearer || bearer == me {
             return false;
         }
         self.namesake = Some((bearer, address));
@@ -133,9 +133,12 @@ mod tests {
         let (me, late) = (peer(1, "web"), Instant::default() + NAMESAKE_AFTER);
         let mut impostors = Impostors::new(Instant::default());
         let (bearer, at) = (NodeId([2; 16]), address(2, 6878));
-        assert!(!impostors.note_namesake(bearer, bearer, at));
+        assert!(!impostors.note_namesake((bearer, me.id), bearer, at));
+        let liar = NodeId([3; 16]);
+        assert!(!impostors.note_namesake((liar, me.id), me.id, at));
+        assert_eq!(impostors.met_namesake(&me, &me, late), None);
         assert_eq!(impostors.met_namesake(&peer(2, "web"), &me, late), None);
-        assert!(impostors.note_namesake(NodeId([3; 16]), bearer, at));
+        assert!(impostors.note_namesake((liar, me.id), bearer, at));
         for (met, now, is_met) in [
             (peer(2, "web"), late, true),
             (peer(2, "db"), late, false),

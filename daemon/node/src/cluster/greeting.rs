@@ -342,7 +342,8 @@ impl Cluster {
 
     pub(super) fn namesake_reported(&mut self, peer: NodeId, bearer: NodeId, address: SocketAddr) {
         tracing::warn!(%peer, %bearer, %address, "a peer says that another node has this node's name");
-        if !self.impostors.note_namesake(peer, bearer, address) {
+        let speaker = (peer, self.me.id);
+        if !self.impostors.note_namesake(speaker, bearer, address) {
             return;
         }
         let met = self.connections.of(bearer).next();
