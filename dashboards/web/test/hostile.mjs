@@ -44,6 +44,10 @@ await story(async (browser) => {
       tags: [],
       notes: "",
       assignee: null,
+      wait: null,
+      every: null,
+      series: null,
+      planned: null,
       order: "a",
       conflicts: [],
     };

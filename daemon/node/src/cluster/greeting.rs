@@ -266,7 +266,7 @@ impl Cluster {
         if is_news {
             self.roster_changed(&[node]);
         }
-        self.send_state(conn);
+        self.begin_state(conn);
         self.with_registry(|registry, links| registry.accepted(links, conn, node));
         self.swim.greet(&mut self.edge, identity);
         self.swim.announce(&mut self.edge, identity);

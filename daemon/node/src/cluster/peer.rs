@@ -260,6 +260,33 @@ impl Cluster {
         }
     }
 
+    /// What a new connection begins with. Of the roster, who has dialled says its hash only: where both have
+    /// the same, as after most cuts, the lines with their certificates need not go over a thin link.
+    pub(super) fn begin_state(&mut self, conn: ConnId) {
+        let connection = self.connections.get(conn);
+        let has_dialled = connection.is_some_and(|connection| connection.dial.is_some());
+        let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
+        if !is_proved {
+            return self.send_state(conn);
+        }
+        if has_dialled {
+            let hash = Message::LinesHash(self.apart.hash(conn, &self.roster));
+            self.edge.send(conn, hash.bytes());
+        }
+        self.send_aways(conn, false);
+        if self.accept_v1 {
+            self.send_roster(conn, false);
+        }
+        self.send_members(conn);
+    }
+
+    fn send_members(&mut self, conn: ConnId) {
+        for message in Message::members(&self.swim.state()) {
+            self.edge.send(conn, message.bytes());
+        }
+    }
+
+    /// All that this node has.
     pub(super) fn send_state(&mut self, conn: ConnId) {
         let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
         if is_proved {
@@ -269,9 +296,7 @@ impl Cluster {
         if self.accept_v1 || !is_proved {
             self.send_roster(conn, false);
         }
-        for message in Message::members(&self.swim.state()) {
-            self.edge.send(conn, message.bytes());
-        }
+        self.send_members(conn);
     }
 
     fn send_proved(&mut self, conn: ConnId, answer: bool) {

@@ -55,12 +55,12 @@
 //! On channel 0, between nodes that have accepted each other's hello:
 //!
 //! ```text
-//! a → b   Lines { lines }            on each new connection, and when a client has changed a line
+//! a → b   Lines { lines }            when a client has changed a line
 //! a → b   Lines { lines }            lines that are news to a, within 100 ms, to three peers
-//! a → b   Revocations([…])           all, withdrawals first, on each new connection and where hashes differ;
-//!                                    a new one at once
+//! a → b   Revocations([…])           all, withdrawals first, where hashes differ; a new one at once
 //! b → a   Refused([node, digest])    lines and revocations that prove nothing to b
-//! a → b   LinesHash(h)               over both, each second to one peer, chosen at random
+//! a → b   LinesHash(h)               over both, on each connection that a has dialled, and each second to
+//!                                    one peer, chosen at random
 //! b → a   Lines { lines, answer }    b's hash differs: its lines, and
 //! a → b   Lines { lines }            a's lines in return
 //! a → b   AwaysHash(h)               over who is away, beside LinesHash, unless nobody was declared away

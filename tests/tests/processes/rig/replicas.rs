@@ -198,9 +198,21 @@ fn judge_entry(past: &Past, id: &str, writes: &[&Write], shown: Option<&Value>) 
         };
         of(write) && write.change().is_some() && !writes.iter().any(overwritten)
     };
+    // An addition that was asked for again because its answer was lost found the entry there: then its
+    // change is not known, but that all others have seen it is.
+    let is_first = |write: &&&Write| {
+        let is_addition = matches!(write.deed, Deed::Add { .. });
+        is_addition && write.fate == Fate::Acknowledged(None)
+    };
     let last = |of: &dyn Fn(&Write) -> bool| -> Vec<&Write> {
         let last = writes.iter().filter(|write| is_last(write, of));
-        last.copied().collect()
+        let last: Vec<&Write> = last.copied().collect();
+        let first = writes.iter().filter(is_first).filter(|write| of(write));
+        if last.is_empty() {
+            first.copied().collect()
+        } else {
+            last
+        }
     };
     let Some(entry) = shown else {
         // Deleted by a write after all others, or beside others: these were of an entry that was there.

@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::proof::testing::{AUTHORITY, Cheap, below, sign_as_authority};
 use crate::proof::{Domain, Marks, Proofs};
 use crate::time::{Instant, Now, Wall};
-use crate::wire::{Channel, ConnId, Peer, Protocol};
+use crate::wire::{Channel, ConnId, DialId, Peer, Protocol};
 use bytes::Bytes;
 use crdt::roster::{Author, Away, Line, Notice, Revocation, RosterEntry, Standing, Told};
 use names::{NodeId, Role};
@@ -170,18 +170,31 @@ impl Pair {
             pair.learn(&line(100 + number, "new", 1));
         }
         pair.settle();
+        pair.connect();
+        pair.wait(1);
+        pair
+    }
+
+    /// The first one has dialled.
+    fn connect(&mut self) {
         for (at, other) in [(0, 1u8), (1, 0)] {
             let input = Input::Connected {
                 peer: peer(other + 1),
                 conn: CONN,
-                dial: None,
+                dial: (at == 0).then_some(DialId(1)),
                 remote: address(other + 1),
                 protocol: Protocol::PROVED,
             };
-            pair.wire.push_back((at, input));
+            self.wire.push_back((at, input));
         }
-        pair.wait(1);
-        pair
+    }
+
+    fn cut(&mut self) {
+        for machine in &mut self.machines {
+            machine.handle(self.now, Input::Closed { conn: CONN });
+        }
+        self.wire.clear();
+        self.settle();
     }
 
     /// The second node learns of a line.
@@ -269,6 +282,25 @@ fn what_a_peer_refuses_is_not_sent_again() {
     assert_eq!((pair.lines(0), pair.lines(1)), (22, 42));
     assert!(pair.machines[0].stats().lines_refused >= 20);
     assert_eq!(pair.carried_in(60), 0);
+}
+
+#[test]
+fn after_a_cut_lines_go_only_where_both_have_not_the_same() {
+    let mut pair = Pair::new(20);
+    pair.trusts_new.store(true, Ordering::Relaxed);
+    pair.machines[0].handle(pair.now, Input::Recertified);
+    pair.wait(10);
+    assert_eq!(pair.lines(0), 42);
+    pair.cut();
+    pair.carried.clear();
+    pair.connect();
+    assert_eq!(pair.carried_in(10), 0);
+
+    pair.cut();
+    pair.learn(&line(90, "old", 1));
+    pair.connect();
+    pair.settle();
+    assert_eq!(pair.lines(0), 43, "at once, not only in the next round");
 }
 
 #[test]
