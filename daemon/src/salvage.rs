@@ -101,11 +101,11 @@ fn by_list(damages: &[Damage]) -> BTreeMap<ListName, Vec<bytes::Bytes>> {
             lists.entry(name.clone()).or_default().push(bytes.clone());
         }
     }
-    // Each after those that it depends on.
-    for changes in lists.values_mut() {
-        changes.sort_by_cached_key(|bytes| crdt::list::start_op(bytes));
-    }
-    lists
+    let ordered = lists.into_iter().map(|(name, changes)| {
+        let changes = crdt::list::in_order(changes, |bytes| bytes);
+        (name, changes)
+    });
+    ordered.collect()
 }
 
 /// Adds the entries anew that missing changes have added, with their ids, by whom and when they were added.

@@ -166,8 +166,8 @@ pub fn judge(bytes: Bytes) -> Result<CheckedChange, Fault> {
     })
 }
 
-/// The number of the first operation of a change chunk: sorting changes by it puts each after those
-/// that it depends on. Checks little; `None` if the bytes are no change.
+/// The number of the first operation of a change chunk, which is never below those of the changes that it
+/// depends on; see [`in_order`](super::in_order). Checks little; `None` if the bytes are no change.
 pub fn start_op(bytes: &[u8]) -> Option<u64> {
     chunk::start_op(bytes)
 }

@@ -1,5 +1,6 @@
 //! Changes that come out of order, twice, or not at all.
 
+use super::edit::Stamp;
 use super::*;
 use automerge::ExpandedChange;
 use bytes::Bytes;
@@ -249,4 +250,51 @@ fn heads_of_any_number_are_taken_and_the_next_write_merges_them() {
     assert_eq!(merged.deps().len(), writers.len(), "its peers take it");
     all.patch(id, done(true));
     assert_eq!(checked(&all.changes[1]).deps().len(), 1);
+}
+
+#[test]
+fn changes_that_write_nothing_come_before_those_that_depend_on_them() {
+    let (mut a, mut b, _) = two_with("milk");
+    let by = Author("user".into());
+    let stamp = Stamp {
+        by: &by,
+        at_ms: 1_790_000_000_000,
+        act: Act::Edit,
+    };
+    for _ in 0..2 {
+        let empty = a.document.commit_empty(stamp).unwrap();
+        a.changes.push(empty);
+        b.pull(&a);
+        let empty = b.document.commit_empty(stamp).unwrap();
+        b.changes.push(empty);
+        a.pull(&b);
+    }
+    b.add("bread");
+    let all: Vec<Bytes> = a
+        .changes
+        .iter()
+        .chain(&b.changes)
+        .map(|raw| raw.bytes.clone())
+        .collect();
+    let starts: std::collections::BTreeSet<_> = all.iter().map(|bytes| start_op(bytes)).collect();
+    assert_eq!(
+        (all.len(), starts.len()),
+        (6, 2),
+        "all but the first begin alike"
+    );
+    for rotated in 0..all.len() {
+        for reversed in [false, true] {
+            let mut shuffled = all.clone();
+            shuffled.rotate_left(rotated);
+            if reversed {
+                shuffled.reverse();
+            }
+            let mut there = vec![genesis::HASH];
+            for bytes in in_order(shuffled, |bytes| bytes) {
+                let change = judge(bytes).unwrap();
+                assert!(change.deps().iter().all(|dep| there.contains(dep)));
+                there.push(change.hash());
+            }
+        }
+    }
 }

@@ -15,10 +15,10 @@ use crate::disk::Image;
 use crate::liar::exempt;
 use crate::world::World;
 use crdt::entry::{Bulk, Edit, Entry, EntryPatch, Field, NewEntry};
-use crdt::list::{CheckedChange, judge};
+use crdt::list::{CheckedChange, in_order, judge};
 use names::{ChangeHash, EntryId, ListId};
 use node::lists::Refusal;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Compares what the first host shows with what the clients meant.
 pub fn check(world: &World) -> Vec<String> {
@@ -65,22 +65,6 @@ fn last<'a, T>(seen: &[BTreeSet<usize>], writes: &'a Writes<T>, by: Option<usize
         .collect()
 }
 
-/// Puts changes after those that they depend on. A change that does nothing, as undoing may come to, begins at
-/// the operation at which those begin that depend on it.
-fn in_order(changes: &mut Vec<CheckedChange>) {
-    changes.sort_by_key(CheckedChange::start_op);
-    let mut missing: BTreeSet<ChangeHash> = changes.iter().map(CheckedChange::hash).collect();
-    let mut waiting: VecDeque<CheckedChange> = std::mem::take(changes).into();
-    while let Some(change) = waiting.pop_front() {
-        if change.deps().iter().any(|dep| missing.contains(dep)) {
-            waiting.push_back(change);
-        } else {
-            missing.remove(&change.hash());
-            changes.push(change);
-        }
-    }
-}
-
 /// All changes of a list, those that others had seen first, with all that each had seen.
 #[derive(Default)]
 struct History {
@@ -104,8 +88,8 @@ impl History {
         let judged = image.changes_of(list).map(|bytes| {
             judge(bytes.clone()).map_err(|fault| format!("a change is refused: {fault}"))
         });
-        let mut changes = judged.collect::<Result<Vec<CheckedChange>, String>>()?;
-        in_order(&mut changes);
+        let changes = judged.collect::<Result<Vec<CheckedChange>, String>>()?;
+        let changes = in_order(changes, CheckedChange::bytes);
         let index: BTreeMap<ChangeHash, usize> = changes
             .iter()
             .enumerate()

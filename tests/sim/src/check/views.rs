@@ -4,7 +4,7 @@ use crate::disk::Image;
 use crate::world::World;
 use bytes::Bytes;
 use crdt::entry::Entry;
-use crdt::list::{Document, start_op};
+use crdt::list::{Document, in_order};
 use crdt::vector::Sums;
 use names::{Actor, ListId};
 use node::lists::ListRow;
@@ -95,8 +95,7 @@ fn load(
     row: &ListRow,
     snapshot: Option<&Bytes>,
 ) -> Result<Document, String> {
-    let mut changes: Vec<Bytes> = image.changes_of(list).cloned().collect();
-    changes.sort_by_key(|change| start_op(change));
+    let changes = in_order(image.changes_of(list).cloned(), |bytes| bytes);
     let snapshot = snapshot.map(|bytes| bytes.as_ref());
     let mut document = Document::load(row.name.clone(), Actor([0xee; 16]), snapshot, &changes)
         .map_err(|error| format!("{:?} does not load: {error}", row.name))?;

@@ -4,7 +4,7 @@
 //! with what it takes besides its bytes, for each peer alone: what one of them sends leaves room for
 //! the others.
 
-use crdt::list::CheckedChange;
+use crdt::list::{self, CheckedChange};
 use names::{Actor, ChangeHash, NodeId};
 use std::collections::BTreeMap;
 
@@ -101,10 +101,9 @@ impl Heap {
 
     /// Takes all changes out, in the order of their operations.
     pub(super) fn take(self, room: &mut Room) -> Vec<Held> {
-        let mut taken: Vec<Held> = self.changes.into_values().collect();
+        let taken: Vec<Held> = self.changes.into_values().collect();
         taken.iter().for_each(|held| room.give_back(held));
-        taken.sort_by_key(|held| held.change.start_op());
-        taken
+        list::in_order(taken, |held| held.change.bytes())
     }
 }
 

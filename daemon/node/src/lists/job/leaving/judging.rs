@@ -34,8 +34,7 @@ impl Changes {
     pub(super) fn read(list: ListId, source: &dyn Source) -> Result<Self, SourceError> {
         let ranges = source.vector(list)?.missing_in(&VersionVector::default());
         let here = merged(list, &ranges, usize::MAX, source)?.0;
-        let mut aside = source.changes_aside(list)?;
-        aside.sort_by_cached_key(|bytes| list::start_op(bytes));
+        let aside = list::in_order(source.changes_aside(list)?, |bytes| bytes);
         Ok(Self {
             here: here.iter().filter_map(stored).collect(),
             aside: aside.iter().filter_map(stored).collect(),
@@ -50,18 +49,15 @@ impl Changes {
     /// Those of the document as if that one had come and not the one that has its number.
     pub(super) fn with(&self, other: &RawChange) -> Vec<Bytes> {
         let here = self.here().filter(|raw| raw.id != other.id);
-        let mut all: Vec<Bytes> = here.chain([other]).map(|raw| raw.bytes.clone()).collect();
-        all.sort_by_cached_key(|bytes| list::start_op(bytes));
-        all
+        let all = here.chain([other]).map(|raw| raw.bytes.clone());
+        list::in_order(all, |bytes| bytes)
     }
 
     /// All of them, of those with equal first operations the ones first that are here.
     fn in_order(&self) -> Vec<(&Stored, bool)> {
         let here = self.here.iter().map(|one| (one, false));
         let aside = self.aside.iter().map(|one| (one, true));
-        let mut all: Vec<_> = here.chain(aside).collect();
-        all.sort_by_cached_key(|(one, is_aside)| (list::start_op(&one.raw.bytes), *is_aside));
-        all
+        list::in_order(here.chain(aside), |(one, _)| &one.raw.bytes)
     }
 }
 
