@@ -127,10 +127,11 @@ impl Rogue {
             .until("connected to all", |rogue| rogue.peers.len() == count)
             .await?;
         if is_polite {
+            // The roster is in the answer to what that asks.
+            rogue.heard_everywhere().await?;
             rogue
                 .until("the roster", |rogue| rogue.roster.len() > count)
                 .await?;
-            rogue.heard_everywhere().await?;
         }
         Ok(rogue)
     }
