@@ -155,7 +155,7 @@ pub enum Bulk {
 pub enum Edit {
     /// Adds all of these or none.
     Add(Vec<NewEntry>),
-    /// Adds all of these or none, by whom and when they were added before.
+    /// Adds those of these that have never been here, by whom and when they were added before.
     AddAgain(Box<Additions>),
     /// Changes one entry.
     Patch(EntryId, Box<EntryPatch>),

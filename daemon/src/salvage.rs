@@ -4,13 +4,14 @@
 //! member may have it, and then it comes by itself. A node that has never had another member has nobody
 //! to wait for: there what added entries is added anew at once, elsewhere when an administrator says so.
 
+use crate::damage::Damages;
 use crate::service::Service;
 use crdt::entry;
 use names::{ListId, ListName};
 use node::lists::ask::Edit;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use store::{Damage, ReadError, Salvaged};
+use store::{ReadError, Salvaged, Store};
 
 /// How often what is missing is offered to the lists again.
 const OFFER_EACH: Duration = Duration::from_secs(60);
@@ -42,81 +43,96 @@ fn tell(looked: Result<(), ReadError>) {
 }
 
 async fn round(service: &Service) -> Result<(), ReadError> {
-    let found = look(service).await?;
-    if missing(&found) == 0 {
-        return Ok(());
-    }
-    for (name, changes) in by_list(&found) {
+    let missing = look(service).await?;
+    for (name, changes) in by_list(&missing) {
         for changes in changes.chunks(OFFERED) {
-            service.salvage(&name, changes.to_vec());
+            let changes = changes.iter().map(|change| change.bytes.clone());
+            service.salvage(name, changes.collect());
         }
     }
-    let left = settled(service, found).await?;
-    if missing(&left) > 0 && service.view().members.len() <= 1 {
-        add_anew(service, &left).await;
-        look(service).await?;
+    let left = settled(service, missing).await?;
+    if !left.is_empty() && service.search().is_alone {
+        add_anew(service, &left).await?;
     }
     Ok(())
 }
 
-pub(crate) fn missing(damages: &[Damage]) -> usize {
-    damages.iter().map(|damage| damage.missing.len()).sum()
-}
-
 /// What is missing once the lists take no more of it.
-async fn settled(service: &Service, mut found: Vec<Damage>) -> Result<Vec<Damage>, ReadError> {
+async fn settled(service: &Service, mut left: Vec<Salvaged>) -> Result<Vec<Salvaged>, ReadError> {
     let mut quiet = Duration::ZERO;
-    while missing(&found) > 0 && quiet < SETTLE {
+    while !left.is_empty() && quiet < SETTLE {
         tokio::time::sleep(LOOK_EACH).await;
-        let before = missing(&found);
-        found = look(service).await?;
-        let is_quiet = missing(&found) == before;
-        quiet = if is_quiet {
+        let before = left.len();
+        left = look(service).await?;
+        quiet = if left.len() == before {
             quiet + LOOK_EACH
         } else {
             Duration::ZERO
         };
     }
-    Ok(found)
+    Ok(left)
 }
 
 /// Looks at what is missing now.
 ///
 /// # Errors
 /// The disk cannot be read.
-pub(crate) async fn look(service: &Service) -> Result<Vec<Damage>, ReadError> {
-    let store = service.store().clone();
-    let read = tokio::task::spawn_blocking(move || store.damages());
-    let found = read
-        .await
-        .map_err(|error| ReadError::Failed(error.to_string()))??;
-    service.damages().set(&found);
-    Ok(found)
+pub(crate) async fn look(service: &Service) -> Result<Vec<Salvaged>, ReadError> {
+    with_store(service, Damages::look).await?
 }
 
-fn by_list(damages: &[Damage]) -> BTreeMap<ListName, Vec<bytes::Bytes>> {
-    let mut lists: BTreeMap<ListName, Vec<bytes::Bytes>> = BTreeMap::new();
-    for Salvaged { name, bytes, .. } in damages.iter().flat_map(|damage| &damage.missing) {
-        if let Some(name) = name {
-            lists.entry(name.clone()).or_default().push(bytes.clone());
+/// Somebody has seen the damage. Gives how many journals there were.
+///
+/// # Errors
+/// The disk fails.
+pub(crate) async fn acknowledge(service: &Service) -> Result<usize, ReadError> {
+    let done = with_store(service, Damages::acknowledge).await?;
+    done.map_err(|error| ReadError::Failed(error.to_string()))
+}
+
+async fn with_store<T: Send + 'static>(
+    service: &Service,
+    work: impl FnOnce(&Damages, &Store) -> T + Send + 'static,
+) -> Result<T, ReadError> {
+    let (damages, store) = (service.damages().clone(), service.store().clone());
+    let worked = tokio::task::spawn_blocking(move || work(&damages, &store));
+    let worked = worked.await;
+    worked.map_err(|error| ReadError::Failed(error.to_string()))
+}
+
+/// The changes whose list's name is known, list by list, each after those that it depends on.
+fn by_list(missing: &[Salvaged]) -> BTreeMap<&ListName, Vec<&Salvaged>> {
+    let mut lists: BTreeMap<&ListName, Vec<&Salvaged>> = BTreeMap::new();
+    for change in missing {
+        if let Some(name) = &change.name {
+            lists.entry(name).or_default().push(change);
         }
     }
-    let ordered = lists.into_iter().map(|(name, changes)| {
-        let changes = crdt::list::in_order(changes, |bytes| bytes);
-        (name, changes)
-    });
-    ordered.collect()
+    for changes in lists.values_mut() {
+        *changes = crdt::list::in_order(std::mem::take(changes), |change| &change.bytes);
+    }
+    lists
 }
 
 /// Adds the entries anew that missing changes have added, with their ids, by whom and when they were added.
 /// Gives how many entries.
-pub(crate) async fn add_anew(service: &Service, damages: &[Damage]) -> u64 {
+///
+/// # Errors
+/// The disk cannot be read.
+pub(crate) async fn add_anew(service: &Service, missing: &[Salvaged]) -> Result<u64, ReadError> {
     let mut added = 0;
-    for (list, changes) in by_list(damages) {
-        for additions in changes.into_iter().filter_map(crdt::list::additions) {
-            let entries = additions.entries.len();
-            match again(service, &list, additions).await {
-                Ok(()) => added += u64::try_from(entries).unwrap_or(0),
+    for (list, changes) in by_list(missing) {
+        for change in changes {
+            let Some(additions) = crdt::list::additions(change.bytes.clone()) else {
+                continue;
+            };
+            let entries = u64::try_from(additions.entries.len()).unwrap_or(0);
+            match again(service, list, additions).await {
+                Ok(is_change) => {
+                    added += if is_change { entries } else { 0 };
+                    let change = change.clone();
+                    with_store(service, move |damages, _| damages.added_anew(&change)).await?;
+                }
                 Err(reason) => {
                     tracing::warn!(%list, reason, "what was added behind damage cannot be added anew");
                 }
@@ -129,14 +145,16 @@ pub(crate) async fn add_anew(service: &Service, damages: &[Damage]) -> u64 {
             "entries were added anew whose changes build on lost ones"
         );
     }
-    added
+    look(service).await?;
+    Ok(added)
 }
 
+/// Whether that was a change: it is none where all of them have been here.
 async fn again(
     service: &Service,
     list: &ListName,
     additions: entry::Additions,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let by = additions.by.clone();
     let question = Edit {
         list: list.clone(),
@@ -146,5 +164,7 @@ async fn again(
         timeout: PATIENCE,
     };
     let asked = service.ask_owner(ListId::of(list), by, question).await;
-    asked.map(drop).map_err(|error| error.to_string())
+    asked
+        .map(|edited| edited.change.is_some())
+        .map_err(|error| error.to_string())
 }

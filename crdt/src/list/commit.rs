@@ -118,7 +118,6 @@ impl Document {
             &stamp.message(),
             change.raw_bytes().len(),
         );
-        self.cut(change.len() as u64);
         Ok(RawChange {
             id,
             hash: ChangeHash(change.hash().0),

@@ -10,7 +10,7 @@ use super::recurring::Following;
 use super::undo::Undone;
 use super::write::{Draft, Registers, Stop};
 use crate::entry::kind::{Position, Tick};
-use crate::entry::{Author, Edit, EntryPatch, Field, NewEntry, Place, Visit};
+use crate::entry::{Additions, Author, Edit, EntryPatch, Field, NewEntry, Place, Visit};
 use automerge::{Automerge, AutomergeError};
 use names::{ChangeHash, EntryId};
 use std::collections::BTreeSet;
@@ -166,12 +166,10 @@ impl Document {
             | Edit::DeleteAll => Act::Edit,
         };
         let stamp = Stamp { by, at_ms, act };
-        guarded(|| match edit {
+        let before = self.max_op;
+        let edited = guarded(|| match edit {
             Edit::Add(entries) => self.add(entries, stamp, draw),
-            Edit::AddAgain(again) => {
-                let (by, at_ms) = (&again.by, again.at_ms);
-                self.add(&again.entries, Stamp { by, at_ms, act }, draw)
-            }
+            Edit::AddAgain(again) => self.add_again(again, act, draw),
             Edit::Patch(id, patch) => self.patch(*id, patch, stamp, draw),
             Edit::Delete(id) => self.delete(*id, stamp),
             Edit::Several(ids, bulk) => self.several(ids, bulk, stamp, draw),
@@ -183,7 +181,12 @@ impl Document {
                 Some(Act::Edit) => Err(EditRefusal::NoUndo(*change)),
                 None => Err(EditRefusal::NoChange(*change)),
             },
-        })
+        });
+        // What is added stands behind all that is there.
+        if !matches!(edit, Edit::Add(_) | Edit::AddAgain(_)) {
+            self.cut(self.max_op.saturating_sub(before));
+        }
+        edited
     }
 
     fn add(
@@ -209,6 +212,21 @@ impl Document {
             results: ids,
             undone: None,
         })
+    }
+
+    /// Adds what has never been here. What is here stays as it is, and what was deleted stays deleted.
+    fn add_again(
+        &mut self,
+        again: &Additions,
+        act: Act,
+        draw: &mut dyn FnMut() -> u128,
+    ) -> Result<Edited, EditRefusal> {
+        let (by, at_ms) = (&again.by, again.at_ms);
+        let is_dead = |id: EntryId| matches!(self.standing(id), Standing::Dead);
+        let entries = again.entries.iter();
+        let entries = entries.filter(|entry| !entry.id.is_some_and(is_dead));
+        let entries: Vec<NewEntry> = entries.cloned().collect();
+        self.add(&entries, Stamp { by, at_ms, act }, draw)
     }
 
     /// Adds by a transaction.

@@ -193,6 +193,11 @@ pub struct Revocation {
     /// How many certificates and revocations of a withdrawn authority stay good; null for a node.
     #[schema(required = true)]
     pub stay_good: Option<usize>,
+    /// Which these are: the first 16 bytes of SHA-256 over each, in hexadecimal digits; null for a node, and
+    /// from an older program.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub good: Option<Vec<String>>,
 }
 
 /// Which authority is to be withdrawn.

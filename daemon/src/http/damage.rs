@@ -45,9 +45,12 @@ fn shown(known: &Known) -> DamagedJournal {
     }
 }
 
-async fn look(api: &Api) -> Result<Vec<store::Damage>, Problem> {
-    let found = salvage::look(api.service()).await;
-    found.map_err(|error| Problem::new(Kind::Store, error).retry_after(1))
+async fn look(api: &Api) -> Result<Vec<store::Salvaged>, Problem> {
+    salvage::look(api.service()).await.map_err(unreadable)
+}
+
+fn unreadable(error: store::ReadError) -> Problem {
+    Problem::new(Kind::Store, error).retry_after(1)
 }
 
 /// Adds the entries anew that missing changes have added: with their ids, by whom and when they were added
@@ -62,9 +65,9 @@ pub(crate) async fn reissue(
     _: Admin,
     _: Query<()>,
 ) -> Result<Response, Problem> {
-    let entries = salvage::add_anew(api.service(), &look(&api).await?).await;
-    let left = look(&api).await?;
-    let missing = count(salvage::missing(&left));
+    let added = salvage::add_anew(api.service(), &look(&api).await?).await;
+    let entries = added.map_err(unreadable)?;
+    let missing = count(look(&api).await?.len());
     json::respond(StatusCode::OK, &Reissued { entries, missing })
 }
 
@@ -78,11 +81,9 @@ pub(crate) async fn acknowledge(
     _: Admin,
     _: Query<()>,
 ) -> Result<Response, Problem> {
-    let store = api.service().store().clone();
-    let done = tokio::task::spawn_blocking(move || store.acknowledge_damage());
-    let done = done.await.map_err(Problem::internal)?;
-    let journals = done.map_err(|error| Problem::new(Kind::Store, error))?;
-    look(&api).await?;
+    let journals = salvage::acknowledge(api.service())
+        .await
+        .map_err(unreadable)?;
     let journals = count(journals);
     json::respond(StatusCode::OK, &Acknowledged { journals })
 }

@@ -21,7 +21,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use crdt::roster::{Revocation, Told};
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER};
 use names::NodeId;
 use node::cluster::Refusal;
 use node::cluster::ask::Revoke;
@@ -125,7 +125,8 @@ fn shown(revocation: &Revocation) -> Shown {
         at: Millis(told.at_ms),
         by: told.by,
         authority: revocation.relayed().owner().to_string(),
-        stay_good: good.map(|good| good.len()),
+        stay_good: good.as_ref().map(Vec::len),
+        good: good.map(|good| good.iter().map(|mark| HEXLOWER.encode(mark)).collect()),
     }
 }
 

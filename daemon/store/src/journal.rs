@@ -11,6 +11,8 @@
 //! | or, for an item, that all of a keyspace goes | `04` ‖ keyspace (8) |
 //! | end | `03` ‖ XXH3 of the items (8) ‖ `FJL` `03` |
 
+use rustix::fs::{SeekFrom as SeekTo, seek};
+use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -45,7 +47,7 @@ pub(super) fn cut_damage(database: &Path, damaged: &Path) -> std::io::Result<()>
         return Ok(());
     }
     for path in journals(database)? {
-        let bytes = std::fs::read(&path)?;
+        let bytes = read(&path)?;
         let (intact, used) = (intact_bytes(&bytes), used_bytes(&bytes));
         if intact >= used {
             continue;
@@ -65,6 +67,23 @@ pub(super) fn cut_damage(database: &Path, damaged: &Path) -> std::io::Result<()>
         file.sync_all()?;
     }
     File::open(database)?.sync_all()
+}
+
+/// Reads a journal as far as there is data in it: fjall makes it 64 MiB long at once, most of which are a hole.
+pub(super) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let mut end = 0;
+    loop {
+        match seek(&file, SeekTo::Data(end)) {
+            // Past the last data.
+            Err(Errno::NXIO) => break,
+            found => end = seek(&file, SeekTo::Hole(found?))?,
+        }
+    }
+    (&file).seek(SeekFrom::Start(0))?;
+    let mut bytes = Vec::new();
+    file.take(end).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Where a damaged journal is kept: under its own name and a number that is free.
@@ -321,6 +340,26 @@ mod tests {
             bytes[damaged] ^= 0x10;
             let end = *ends.iter().rev().find(|end| **end <= damaged).unwrap();
             assert_eq!(intact_bytes(&bytes), end, "damaged at {damaged}");
+        }
+    }
+
+    #[test]
+    fn a_journal_is_read_as_far_as_there_is_data() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        for data in [vec![], vec![(0, 3)], vec![(200_000, 9), (1 << 20, 1)]] {
+            let mut file = File::create(&path).unwrap();
+            let mut expected = vec![0; 64 << 20];
+            for (at, byte) in data {
+                file.seek(SeekFrom::Start(at)).unwrap();
+                file.write_all(&[byte]).unwrap();
+                expected[usize::try_from(at).unwrap()] = byte;
+            }
+            file.set_len(64 << 20).unwrap();
+            let read = read(&path).unwrap();
+            assert!(read.len() < 2 << 20, "{}", read.len());
+            assert!(expected.starts_with(&read));
+            assert_eq!(used_bytes(&read), used_bytes(&expected));
         }
     }
 

@@ -243,6 +243,17 @@ impl Store {
         salvage::damages(&open::damaged(&self.shared.dir), &self.reader().view()?)
     }
 
+    /// Takes from what is missing after [`Store::damages`] what the store has got since; reads no journal.
+    ///
+    /// # Errors
+    /// The disk fails, or the store is being reopened.
+    pub fn compare_damages(&self, damages: &mut [Damage]) -> Result<(), ReadError> {
+        let view = self.reader().view()?;
+        damages
+            .iter_mut()
+            .try_for_each(|damage| salvage::compare(damage, &view))
+    }
+
     /// Somebody has seen the damage: nobody is told of it any more. The journals stay on the disk. Gives
     /// how many there were.
     ///

@@ -12,7 +12,7 @@ use super::read::name_of;
 use super::{ReadError, keys};
 use bytes::Bytes;
 use crdt::list::{self, Salt};
-use names::{ChangeId, ListId, ListName};
+use names::{ChangeId, EntryId, ListId, ListName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +38,10 @@ pub struct Salvaged {
     pub list: ListId,
     /// The list's name; `None` if that is known no more.
     pub name: Option<ListName>,
+    /// Which change of which actor it is.
+    pub id: ChangeId,
+    /// The entries that it adds, if it does nothing else.
+    pub adds: Vec<EntryId>,
     /// The raw change.
     pub bytes: Bytes,
 }
@@ -52,7 +56,7 @@ struct Found {
 
 impl Found {
     fn in_journal(file: &Path) -> std::io::Result<Self> {
-        let bytes = std::fs::read(file)?;
+        let bytes = journal::read(file)?;
         let mut found = Self::default();
         for item in journal::items_behind(&bytes) {
             found.take(&item);
@@ -86,8 +90,8 @@ impl Found {
     }
 }
 
-/// The damage that is kept in `dir` and that nobody has acknowledged, with what the store still lacks of
-/// what is intact behind it.
+/// The damage that is kept in `dir` and that nobody has acknowledged, with what the store lacks of what is
+/// intact behind it.
 pub(super) fn damages(dir: &Path, view: &View) -> Result<Vec<Damage>, ReadError> {
     let unreadable = |error: std::io::Error| ReadError::Failed(error.to_string());
     let mut damages = Vec::new();
@@ -100,38 +104,63 @@ pub(super) fn damages(dir: &Path, view: &View) -> Result<Vec<Damage>, ReadError>
             missing: Vec::new(),
         };
         for ((list, id), bytes) in changes {
-            let aside = keys::aside(list, id, list::hash_of(&bytes));
-            if view.get(Space::Changes, &keys::change(list, id))?.is_some()
-                || view.get(Space::Aside, &aside)?.is_some()
-            {
-                continue;
-            }
-            if is_anew(view, list, &bytes)? {
-                damage.anew += 1;
-                continue;
-            }
             let name = match names.get(&list) {
                 Some(name) => Some(name.clone()),
                 None => name_of(view, list)?,
             };
-            damage.missing.push(Salvaged { list, name, bytes });
+            damage.missing.push(Salvaged {
+                list,
+                name,
+                id,
+                adds: ids_of(&bytes),
+                bytes,
+            });
         }
+        compare(&mut damage, view)?;
         damages.push(damage);
     }
     Ok(damages)
 }
 
+/// Takes from what is missing what the store has got since.
+pub(super) fn compare(damage: &mut Damage, view: &View) -> Result<(), ReadError> {
+    let mut left = Vec::new();
+    for change in std::mem::take(&mut damage.missing) {
+        if is_here(view, &change)? {
+            continue;
+        }
+        if is_anew(view, &change)? {
+            damage.anew += 1;
+        } else {
+            left.push(change);
+        }
+    }
+    damage.missing = left;
+    Ok(())
+}
+
+/// The entries that a change adds; empty if it does anything else.
+fn ids_of(bytes: &Bytes) -> Vec<EntryId> {
+    let additions = list::additions(bytes.clone());
+    let entries = additions.into_iter().flat_map(|adds| adds.entries);
+    entries.filter_map(|entry| entry.id).collect()
+}
+
+fn is_here(view: &View, change: &Salvaged) -> Result<bool, ReadError> {
+    let Salvaged { list, id, .. } = *change;
+    let aside = keys::aside(list, id, list::hash_of(&change.bytes));
+    let applied = view.get(Space::Changes, &keys::change(list, id))?;
+    Ok(applied.is_some() || view.get(Space::Aside, &aside)?.is_some())
+}
+
 /// Whether a change adds entries only, and all of them are in the list.
-fn is_anew(view: &View, list: ListId, bytes: &Bytes) -> Result<bool, ReadError> {
-    let Some(additions) = list::additions(bytes.clone()) else {
-        return Ok(false);
-    };
-    for id in additions.entries.iter().filter_map(|entry| entry.id) {
-        if view.get(Space::Ids, &keys::id(list, id))?.is_none() {
+fn is_anew(view: &View, change: &Salvaged) -> Result<bool, ReadError> {
+    for id in &change.adds {
+        if view.get(Space::Ids, &keys::id(change.list, *id))?.is_none() {
             return Ok(false);
         }
     }
-    Ok(true)
+    Ok(!change.adds.is_empty())
 }
 
 /// Has the salts that are behind the damage in the database again: without them nobody could say any

@@ -39,6 +39,13 @@ async fn titles(node: &Node) -> anyhow::Result<Vec<String>> {
     Ok(entries.iter().map(title).collect())
 }
 
+async fn id_of(node: &Node, title: &str) -> anyhow::Result<String> {
+    let entries = node.entries("groceries").await?;
+    let found = entries.iter().find(|entry| entry["title"] == title);
+    let id = found.and_then(|entry| entry["id"].as_str());
+    Ok(id.context("an entry of that title")?.to_owned())
+}
+
 fn muster(node: &Node, args: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8(node.muster(args)?.stdout)?)
 }
@@ -96,10 +103,17 @@ async fn a_lone_node_has_all_but_what_was_damaged() -> anyhow::Result<()> {
     let shown = muster(node, &["repair"])?;
     let counts: Vec<&str> = shown.split_whitespace().skip(1).collect();
     ensure!(counts == ["5", "0", "5", "0"], "{shown}");
+    // What is deleted of that is not missing, and stays deleted.
+    let gone = id_of(node, "number 6").await?;
+    let gone = format!("/v1/lists/groceries/entries/{gone}");
+    ensure!(node.call("DELETE", &gone, None).await?.status == 204);
     // It is told until somebody says that he has seen it, over restarts too.
     node.stop()?;
     node.start()?;
-    ensure!(is_told(node).await? && titles(node).await?.len() == 9);
+    ensure!(is_told(node).await? && titles(node).await?.len() == 8);
+    let shown = muster(node, &["repair"])?;
+    let counts: Vec<&str> = shown.split_whitespace().skip(1).collect();
+    ensure!(counts == ["5", "0", "5", "0"], "{shown}");
     let said = muster(node, &["repair", "--acknowledge"])?;
     ensure!(said.starts_with("1 damaged journals"), "{said}");
     ensure!(!is_told(node).await?);
@@ -139,11 +153,16 @@ async fn what_a_damaged_node_lacks_comes_from_another_or_is_added_anew() -> anyh
     // The other one is gone for good.
     node.add("groceries", "number 10").await?;
     node.add("groceries", "number 11").await?;
-    fleet.nodes[0].kill()?;
     fleet.nodes[1].kill()?;
+    eventually("the other one is forgotten", async || {
+        muster(&fleet.nodes[0], &["forget", "n2"]).map(drop)
+    })
+    .await?;
+    fleet.nodes[0].kill()?;
     spoil(&fleet.nodes[0], "number 10")?;
     fleet.nodes[0].start()?;
     let node = &fleet.nodes[0];
+    // It may have the change all the same, wherever it is.
     ensure!(titles(node).await? == all_but(0));
     let said = muster(node, &["repair", "--reissue"])?;
     ensure!(

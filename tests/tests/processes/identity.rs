@@ -43,6 +43,15 @@ async fn an_authority_is_replaced_while_the_cluster_runs() -> anyhow::Result<()>
         std::fs::copy(authority.join("ca.pem"), node.dir.join("tls/ca.pem"))?;
         ensure!(node.call("POST", "/v1/reload", None).await?.status == 200);
     }
+    let early = Command::new(program("muster"))
+        .args(["pki", "retire", "--dir"])
+        .arg(&authority)
+        .output()?;
+    let said = String::from_utf8_lossy(&early.stderr).into_owned();
+    ensure!(
+        early.status.code() == Some(4) && said.contains("certificates of n1, n2 that"),
+        "{said}"
+    );
     for node in &fleet.nodes {
         fleet.renew(node, 730)?;
         ensure!(node.call("POST", "/v1/reload", None).await?.status == 200);

@@ -112,6 +112,13 @@ pub enum PkiError {
         /// The certificates' file.
         path: PathBuf,
     },
+    /// Nodes would be shut out.
+    #[error(
+        "the latest certificates of {} that were issued here end at an authority that was replaced: renew \
+         them first, or they are shut out",
+        .0.join(", ")
+    )]
+    Unrenewed(Vec<String>),
     /// Making keys or certificates failed.
     #[error("cannot make a certificate: {0}")]
     Generate(#[from] rcgen::Error),

@@ -4,10 +4,11 @@
 //! They stand in `ca.pem` beside the others, under a PEM label of their own, which programs that do not
 //! know it pass over.
 
-use crate::authority::{AUTHORITY_FILE, PkiError, signing_authority};
+use crate::authority::{AUTHORITY_FILE, PkiError, list, signing_authority};
 use crate::certificate::{self, CertificateFault};
 use crate::files::{self, Mode, Replace};
 use crate::identity::{self, IdentityError};
+use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use std::path::Path;
@@ -43,17 +44,34 @@ pub(crate) fn ever(
     Ok(all)
 }
 
+/// What [`retire`] does about nodes whose latest certificate ends at an authority that was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrenewed {
+    /// It refuses, and names them.
+    Refuse,
+    /// They are shut out until they have another certificate.
+    ShutOut,
+}
+
 /// Makes the authorities in `dir/ca.pem` that were replaced former ones: all but the one whose key is
 /// there. Gives how many were in force beside it until then; if none was, nothing is changed. The file is
 /// then to be brought to all nodes.
 ///
 /// # Errors
-/// The files cannot be read or written, or do not fit together.
-pub fn retire(dir: &Path) -> Result<usize, PkiError> {
+/// The files cannot be read or written, or do not fit together; certificates that were issued in `dir` and
+/// have not expired end at an authority that was replaced.
+pub fn retire(dir: &Path, unrenewed: Unrenewed) -> Result<usize, PkiError> {
     let path = dir.join(AUTHORITY_FILE);
     let (_, facts, signing) = signing_authority(dir)?;
     let replaced = identity::certificates(&path)?.len().saturating_sub(1);
     if replaced > 0 {
+        let shut_out = match unrenewed {
+            Unrenewed::Refuse => without(dir, &signing)?,
+            Unrenewed::ShutOut => Vec::new(),
+        };
+        if !shut_out.is_empty() {
+            return Err(PkiError::Unrenewed(shut_out));
+        }
         let mut former = ever(&path, facts.cluster)?;
         former.retain(|der| *der != signing);
         let former = former.iter().map(|der| files::pem(FORMER, der));
@@ -61,4 +79,23 @@ pub fn retire(dir: &Path) -> Result<usize, PkiError> {
         files::write(&path, text.as_bytes(), Mode::Public, Replace::Yes)?;
     }
     Ok(replaced)
+}
+
+/// The names whose latest certificate, as it was issued in `dir`, is valid now, but does not end at that authority.
+fn without(dir: &Path, authority: &CertificateDer<'static>) -> Result<Vec<String>, PkiError> {
+    let issued = list(dir)?.into_iter();
+    let issued = issued.filter(|one| {
+        let pem = one.pem.as_deref().unwrap_or_default();
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
+            .filter_map(Result::ok)
+            .collect();
+        chain.split_first().is_some_and(|(leaf, between)| {
+            let verified = identity::verify_alone(authority, leaf, between);
+            !matches!(
+                verified,
+                Ok(()) | Err(CertificateError::ExpiredContext { .. })
+            )
+        })
+    });
+    Ok(issued.map(|one| one.name).collect())
 }

@@ -16,7 +16,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use time::{Date, Duration, OffsetDateTime, UtcOffset};
 
 /// The largest certificate or key file that is read, in bytes.
@@ -318,11 +318,7 @@ impl Identity {
     /// authority is replaced, not always the first.
     pub fn own_authority(&self) -> Option<&CertificateDer<'static>> {
         let (leaf, between) = self.key.cert.split_first()?;
-        let is_own = |der: &&CertificateDer<'static>| {
-            let mut alone = RootCertStore::empty();
-            alone.add((*der).clone()).is_ok()
-                && verify(&alone, leaf, between, UnixTime::now()).is_ok()
-        };
+        let is_own = |der: &&CertificateDer<'static>| verify_alone(der, leaf, between).is_ok();
         self.authorities.iter().find(is_own)
     }
 
@@ -358,6 +354,18 @@ impl Identity {
     }
 }
 
+/// Whether a certificate ends at that authority, now.
+pub(crate) fn verify_alone(
+    authority: &CertificateDer<'static>,
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+) -> Result<(), CertificateError> {
+    let mut alone = RootCertStore::empty();
+    let added = alone.add(authority.clone());
+    added.map_err(|_| CertificateError::BadEncoding)?;
+    verify(&alone, leaf, intermediates, UnixTime::now())
+}
+
 fn verify(
     roots: &RootCertStore,
     leaf: &CertificateDer<'_>,
@@ -381,7 +389,9 @@ fn verify(
 
 /// The cryptography in use, also where several rustls providers are linked.
 pub fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
+    Arc::clone(&PROVIDER)
 }
 
 /// The authorities of a file that are still valid.

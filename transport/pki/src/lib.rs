@@ -38,7 +38,7 @@ pub use authority::{
     Signer, delegate, init, issue, list, rename, renew, rotate,
 };
 pub use certificate::{Bearer, CertificateFault};
-pub use former::retire;
+pub use former::{Unrenewed, retire};
 pub use identity::{Identity, IdentityError, provider};
 pub use installed::{NodeKey, install, replace_certificate};
 pub use invitation::{

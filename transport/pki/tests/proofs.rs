@@ -97,17 +97,27 @@ fn a_node_signs_with_its_latest_certificate_and_trusts_its_latest_authorities() 
     assert_eq!(beta.chain(), other.chain());
 }
 
+fn retire(ca: &std::path::Path) -> Result<usize, pki::PkiError> {
+    pki::retire(ca, pki::Unrenewed::Refuse)
+}
+
 #[test]
 fn by_a_former_authority_only_what_is_kept_for_ever_is_judged() {
     let dir = TempDir::new().unwrap();
     let ca = dir.path().join("ca");
     let alpha = node(&dir, "ca", "alpha", pki::NODE_LIFE);
     let (chain, proof) = (alpha.chain(), alpha.sign(b"said").unwrap());
-    assert_eq!(pki::retire(&ca).unwrap(), 0, "there is but one");
+    assert_eq!(retire(&ca).unwrap(), 0, "there is but one");
     for _ in 0..2 {
         pki::rotate(&ca).unwrap();
     }
-    assert_eq!(pki::retire(&ca).unwrap(), 2);
+    let refused = retire(&ca).unwrap_err();
+    assert!(
+        refused.to_string().contains("certificates of alpha that"),
+        "{refused}"
+    );
+    let shut_out = pki::retire(&ca, pki::Unrenewed::ShutOut);
+    assert_eq!(shut_out.unwrap(), 2);
     let beta = node(&dir, "ca", "beta", pki::NODE_LIFE);
     assert!(beta.signer((&chain, By::Now), b"said", &proof).is_none());
     let signer = beta.signer((&chain, By::Ever), b"said", &proof).unwrap();
@@ -125,7 +135,7 @@ fn who_joins_later_is_told_of_the_former_authorities_too() {
     let ca = dir.path().join("ca");
     pki::init(&ca).unwrap();
     pki::rotate(&ca).unwrap();
-    pki::retire(&ca).unwrap();
+    retire(&ca).unwrap();
     let beta = dir.path().join("beta");
     pki::issue(&ca, ("beta", pki::Role::Member), &beta, pki::NODE_LIFE).unwrap();
     let identity = load(&beta);
@@ -143,9 +153,11 @@ fn who_joins_later_is_told_of_the_former_authorities_too() {
     );
     // Another authority is added before the former ones, and a second one is retired.
     pki::rotate(&ca).unwrap();
-    assert_eq!(pki::retire(&ca).unwrap(), 1);
+    assert!(retire(&ca).is_err());
     std::fs::copy(ca.join("ca.pem"), beta.join("ca.pem")).unwrap();
     pki::renew(&ca, "beta", &beta, pki::NODE_LIFE).unwrap();
+    assert_eq!(retire(&ca).unwrap(), 1);
+    std::fs::copy(ca.join("ca.pem"), beta.join("ca.pem")).unwrap();
     assert_eq!(load(&beta).former_authorities().len(), 2);
 }
 

@@ -1,6 +1,7 @@
 //! What edits do on one node.
 
 use super::*;
+use crate::entry::Additions;
 use crate::vector::Sums;
 use automerge::transaction::Transactable;
 
@@ -157,6 +158,34 @@ fn adding_what_was_deleted_is_refused_with_the_whole_batch() {
     a.edit(&Edit::Delete(id));
     let add = Edit::Add(vec![with_id(EntryId(5), "bread"), with_id(id, "milk")]);
     assert_eq!(refused(&mut a, &add), EditRefusal::Deleted(id));
+}
+
+#[test]
+fn what_is_added_again_is_only_what_has_never_been_here() {
+    let mut a = Replica::new(1);
+    let (milk, bread) = (a.add("milk"), a.add("bread"));
+    a.edit(&Edit::Delete(milk));
+    let again = |entries| {
+        Edit::AddAgain(Box::new(Additions {
+            by: Author("carol@alpha".to_owned()),
+            at_ms: 7,
+            entries,
+        }))
+    };
+    let old = vec![with_id(milk, "milk"), with_id(bread, "loaf")];
+    let lost = with_id(EntryId(5), "tea");
+    let edited = a.edit(&again([old.clone(), vec![lost.clone()]].concat()));
+    assert!(edited.change.is_some());
+    assert_eq!(a.titles(), ["bread", "tea"]);
+    let tea = a.document.entry(EntryId(5)).unwrap();
+    assert_eq!(
+        (tea.created_by.0.as_str(), tea.created_at),
+        ("carol@alpha", 7)
+    );
+    assert!(
+        a.edit(&again(old)).change.is_none(),
+        "nothing is to be done"
+    );
 }
 
 #[test]
@@ -411,6 +440,10 @@ fn room_that_edits_between_long_notes_leave_is_counted_and_given_back() {
     let before = a.document.bytes();
     let content = 25 * 40_000;
     assert!((content..2 * content).contains(&before), "{before}");
+    for _ in 0..50 {
+        a.add("behind all of them");
+    }
+    assert!(a.document.bytes() < 2 * content, "additions leave none");
     let mut highest = 0;
     for (nth, id) in ids.iter().cycle().take(100).enumerate() {
         a.patch(*id, done(nth % 2 == 0));

@@ -31,6 +31,9 @@ pub(crate) enum Pki {
         /// Where the certificate authority is
         #[arg(long, value_name = "DIR", default_value = "ca")]
         dir: PathBuf,
+        /// Also if nodes that have no new certificate, as far as DIR knows, are shut out
+        #[arg(long)]
+        force: bool,
     },
     /// Make or renew the key with which a node signs for hosts that join
     ///

@@ -7,7 +7,7 @@ use crate::table::{Cell, Paint, Table};
 use api::authority::{Revocation, RevocationKind};
 use data_encoding::HEXLOWER;
 use jiff::tz::TimeZone;
-use pki::IssuedName;
+use pki::{IssuedName, Mark, Withdrawn};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -28,25 +28,44 @@ impl Known {
         })
     }
 
-    /// The revocation of a node, if there is one.
-    fn of(&self, id: &str) -> Option<&Revocation> {
-        let is_node = |one: &Revocation| match one.kind {
-            None | Some(RevocationKind::Node) => true,
-            Some(RevocationKind::Authority | RevocationKind::Other(_)) => false,
+    /// What shuts a node out: its revocation, or the withdrawal of the authority that has given it the
+    /// latest certificate.
+    fn of(&self, one: &IssuedName) -> Option<&Revocation> {
+        let id = HEXLOWER.encode(&one.id);
+        let shuts_out = |revocation: &&Revocation| match revocation.kind {
+            None | Some(RevocationKind::Node) => revocation.id == id,
+            Some(RevocationKind::Authority) => {
+                let withdrawn = withdrawn(revocation);
+                one.pem
+                    .as_ref()
+                    .is_some_and(|pem| withdrawn.refuses_pem(pem))
+            }
+            Some(RevocationKind::Other(_)) => false,
         };
-        self.revocations
-            .iter()
-            .find(|one| one.id == id && is_node(one))
+        self.revocations.iter().find(shuts_out)
     }
 
     /// Whether the node is shut out; `None` where it is not of the cluster that was asked.
-    fn is_revoked(&self, id: &str, cluster: Option<[u8; 16]>) -> Option<bool> {
-        let is_of_cluster = cluster.is_some_and(|id| HEXLOWER.encode(&id) == self.cluster);
-        match self.of(id) {
+    fn is_revoked(&self, one: &IssuedName) -> Option<bool> {
+        let cluster = one.cluster.map(|id| HEXLOWER.encode(&id));
+        match self.of(one) {
             Some(_) => Some(true),
-            None => is_of_cluster.then_some(false),
+            None => (cluster.as_ref() == Some(&self.cluster)).then_some(false),
         }
     }
+}
+
+fn withdrawn(revocation: &Revocation) -> Withdrawn {
+    let mark = |text: &String| -> Option<Mark> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok()?;
+        bytes.try_into().ok()
+    };
+    let mut withdrawn = Withdrawn::default();
+    if let Some(key) = mark(&revocation.id) {
+        let good = revocation.good.iter().flatten();
+        withdrawn.add(key, good.filter_map(mark));
+    }
+    withdrawn
 }
 
 /// `muster pki list`.
@@ -63,7 +82,7 @@ pub(super) async fn list(dir: &Path, session: &Session<'_>) -> Result<(), Failur
         let until = one.not_after.map(expires);
         let until = until.map(|at| output.time(&at, &TimeZone::system()));
         let id = HEXLOWER.encode(&one.id);
-        let revocation = known.as_ref().and_then(|known| known.of(&id));
+        let revocation = known.as_ref().and_then(|known| known.of(one));
         let revoked = match revocation {
             Some(revocation) => session.time(&revocation.at.to_string()),
             None if is_revoked(one, known.as_ref()).is_none() => "?".to_owned(),
@@ -81,7 +100,7 @@ pub(super) async fn list(dir: &Path, session: &Session<'_>) -> Result<(), Failur
 }
 
 fn is_revoked(one: &IssuedName, known: Option<&Known>) -> Option<bool> {
-    known?.is_revoked(&HEXLOWER.encode(&one.id), one.cluster)
+    known?.is_revoked(one)
 }
 
 fn item(one: &IssuedName, known: Option<&Known>) -> Value {

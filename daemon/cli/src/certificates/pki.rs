@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use names::Role;
 use pki::files::Replace;
-use pki::{Issued, PkiError};
+use pki::{Issued, PkiError, Unrenewed};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(crate) async fn run(
             );
             told_made(&made, dir, &words, output)
         }
-        Pki::Retire { dir } => retire(dir, output),
+        Pki::Retire { dir, force } => retire(dir, *force, output),
         Pki::Authority {
             name,
             dir,
@@ -88,8 +88,19 @@ pub(crate) async fn run(
 }
 
 /// Ends the trust in the authorities that were replaced.
-fn retire(dir: &Path, output: &Output) -> Result<(), Failure> {
-    let retired = pki::retire(dir).map_err(failure)?;
+fn retire(dir: &Path, force: bool, output: &Output) -> Result<(), Failure> {
+    let unrenewed = if force {
+        Unrenewed::ShutOut
+    } else {
+        Unrenewed::Refuse
+    };
+    let retired = pki::retire(dir, unrenewed).map_err(|error| match error {
+        PkiError::Unrenewed(_) => Failure::Conflict(format!(
+            "{error}; --force retires it all the same, where they were renewed elsewhere or are not to \
+             come back"
+        )),
+        other => failure(other),
+    })?;
     let shown = dir.display();
     let words = match retired {
         0 => format!("ca.pem in {shown} holds one authority: nothing was changed"),
@@ -186,6 +197,7 @@ pub(super) fn failure(error: PkiError) -> Failure {
         | PkiError::Key { .. }
         | PkiError::NoDelegates { .. }
         | PkiError::Distrusted { .. }
+        | PkiError::Unrenewed(_)
         | PkiError::Generate(_) => Failure::Failed(words),
     }
 }

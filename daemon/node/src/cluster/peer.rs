@@ -270,8 +270,7 @@ impl Cluster {
             return self.send_state(conn);
         }
         if has_dialled {
-            let hash = Message::LinesHash(self.apart.hash(conn, &self.roster));
-            self.edge.send(conn, hash.bytes());
+            self.send_lines_hash(conn);
         }
         self.send_aways(conn, false);
         if self.accept_v1 {

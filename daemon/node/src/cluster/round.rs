@@ -206,13 +206,17 @@ impl Cluster {
     pub(super) fn send_hash(&mut self, conn: ConnId) {
         let is_proved = self.connections.protocol(conn) >= Protocol::PROVED;
         if is_proved {
-            let hash = Message::LinesHash(self.apart.hash(conn, &self.roster));
-            self.edge.send(conn, hash.bytes());
+            self.send_lines_hash(conn);
             self.send_aways_hash(conn);
         }
         if self.accept_v1 || !is_proved {
             let hash = Message::RosterHash(self.roster.hash());
             self.edge.send(conn, hash.bytes());
         }
+    }
+
+    pub(super) fn send_lines_hash(&mut self, conn: ConnId) {
+        let hash = Message::LinesHash(self.apart.hash(conn, &self.roster));
+        self.edge.send(conn, hash.bytes());
     }
 }

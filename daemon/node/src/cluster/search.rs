@@ -34,6 +34,8 @@ pub struct Search {
     pub is_long: bool,
     /// Whether the node has never been in a cluster, and no seed has answered.
     pub is_first: bool,
+    /// Whether no other node has ever been known here, as far as the disk has kept it.
+    pub is_alone: bool,
 }
 
 impl Search {
@@ -149,10 +151,12 @@ impl Searcher {
             return;
         };
         let sought: Vec<Sought> = seeds.unreached().collect();
+        let is_alone = !self.knew_others && !self.has_met;
         let search = Search {
             members: self.silent_members(roster, (me, edge.now.wall)),
             is_long: edge.instant().since(started) >= GRACE,
-            is_first: !self.knew_others && !self.has_met && seeds.is_every_one(&sought),
+            is_first: is_alone && seeds.is_every_one(&sought),
+            is_alone,
             seeds: sought,
         };
         self.warn(edge, &search);

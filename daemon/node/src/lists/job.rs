@@ -13,7 +13,7 @@ use crate::wire::RequestId;
 use bytes::Bytes;
 use crdt::entry::Entry;
 use crdt::list::{
-    self, Applied, ApplyError, CheckedChange, Document, LeftOut, LoadError, RawChange,
+    self, Applied, ApplyError, CheckedChange, Document, LeftOut, LoadError, RawChange, in_order,
 };
 use crdt::vector::{Range, Tip, VersionVector};
 use leaving::{leave_out, rulings};
@@ -414,9 +414,10 @@ fn read(
     }))
 }
 
-/// The changes of several actors, merged by their first operation's number. A change's number is
-/// above those of all changes that it depends on, so that each prefix can be applied as it stands.
-/// The flag: whether these are all.
+/// The changes of several actors, each after those of them that it depends on: merged by their first
+/// operation's number, which is above those of all changes that a change depends on, but for one that
+/// writes nothing. Where the bytes end within equal numbers, what depends on such a one may come before it:
+/// who takes them keeps it until then. The flag: whether these are all.
 fn merged(
     list: ListId,
     ranges: &[Range],
@@ -437,7 +438,7 @@ fn merged(
     for (index, cursor) in cursors.iter_mut().enumerate() {
         order.extend(cursor.peek(list, source)?.map(|start| (start, index)));
     }
-    let (mut changes, mut bytes) = (Vec::new(), 0usize);
+    let (mut changes, mut bytes) = (Vec::<Bytes>::new(), 0usize);
     while let Some((_, index)) = order.pop_first() {
         let Some(cursor) = cursors.get_mut(index) else {
             break;
@@ -446,13 +447,13 @@ fn merged(
             break;
         };
         if !changes.is_empty() && bytes.saturating_add(change.len()) > most_bytes {
-            return Ok((changes, false));
+            return Ok((in_order(changes, |bytes| bytes), false));
         }
         bytes = bytes.saturating_add(change.len());
         changes.push(change);
         order.extend(cursor.peek(list, source)?.map(|start| (start, index)));
     }
-    Ok((changes, true))
+    Ok((in_order(changes, |bytes| bytes), true))
 }
 
 /// One actor's changes, read a few at a time.

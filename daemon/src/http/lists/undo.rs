@@ -37,11 +37,7 @@ pub(crate) async fn undo(
     Query((options,)): Query<(Options,)>,
     Json(body): Json<UndoRequest>,
 ) -> Result<Response, Problem> {
-    let change = chosen(&api, &caller, &list, (Way::Undo, body), options).await?;
-    let written = api
-        .write(&caller, list, Edit::Undo(change), None, options)
-        .await?;
-    respond(&api, &caller, &written)
+    take_back(&api, &caller, list, (Way::Undo, body), options).await
 }
 
 /// Takes an undoing back, or the caller's last one, by a new change.
@@ -63,11 +59,23 @@ pub(crate) async fn redo(
     Query((options,)): Query<(Options,)>,
     Json(body): Json<UndoRequest>,
 ) -> Result<Response, Problem> {
-    let change = chosen(&api, &caller, &list, (Way::Redo, body), options).await?;
-    let written = api
-        .write(&caller, list, Edit::Redo(change), None, options)
-        .await?;
-    respond(&api, &caller, &written)
+    take_back(&api, &caller, list, (Way::Redo, body), options).await
+}
+
+async fn take_back(
+    api: &Api,
+    caller: &Caller,
+    list: ListName,
+    (way, body): (Way, UndoRequest),
+    options: Options,
+) -> Result<Response, Problem> {
+    let change = chosen(api, caller, &list, (way, body), options).await?;
+    let edit = match way {
+        Way::Undo => Edit::Undo(change),
+        Way::Redo => Edit::Redo(change),
+    };
+    let written = api.write(caller, list, edit, None, options).await?;
+    respond(api, caller, &written)
 }
 
 /// The change that is meant.

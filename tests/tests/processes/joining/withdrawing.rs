@@ -38,6 +38,7 @@ impl Thief {
         };
         let signer = Signer::load(&stolen)?.context("the authority has a key")?;
         let certified = signer.certify(bearer, key.public(), NODE_LIFE, &known)?;
+        signer.record(&certified)?;
         let mut node = Node::bare(hosts.dir.path(), "thief")?;
         std::fs::create_dir_all(&node.dir)?;
         let tls = node.dir.join("tls");
@@ -217,6 +218,16 @@ async fn nothing_more_counts(alpha: &Node, beta: &Node, thief: &Thief) -> anyhow
     );
     let shown = words(&beta.muster(&["revocations"])?);
     ensure!(shown.trim().ends_with("\tstolen\tauthority"), "{shown}");
+    // Whom the key has given certificates, and who of them is shut out.
+    let stolen = thief.stolen.to_str().context("a path in UTF-8")?;
+    let issued = words(&alpha.muster(&["--json", "pki", "list", "--dir", stolen])?);
+    let issued: serde_json::Value = serde_json::from_str(&issued)?;
+    let revoked = items(&issued).iter();
+    let revoked: Vec<_> = revoked
+        .map(|one| (one["name"].as_str(), one["revoked"].as_bool()))
+        .collect();
+    let expected = [(Some("beta"), Some(false)), (Some("thief"), Some(true))];
+    ensure!(revoked == expected, "{issued}");
     is_refused_with(&alpha.muster(&["invite"])?, "is no authority")
 }
 

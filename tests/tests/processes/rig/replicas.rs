@@ -8,12 +8,12 @@ use super::ledger::{Deed, Fate, Write};
 use super::writers::{LISTS, name_of};
 use crate::fleet::Node;
 use anyhow::{Context, ensure};
-use crdt::list::judge as judge_change;
+use crdt::list::{in_order, judge as judge_change};
 use crdt::vector::VersionVector;
 use names::{ListId, ListName};
 use node::lists::Source;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use store::Store;
 
@@ -92,29 +92,12 @@ impl Past {
             }
         }
         store.close();
-        // Nearly their order: a change that does nothing begins where the next one begins.
-        changes.sort_by_key(|change| change.start_op());
-        let named = changes.iter().map(|change| {
-            let deps = change.deps().iter().map(ToString::to_string);
-            (change.hash().to_string(), deps.collect())
-        });
-        Ok(Self::of(named.collect()))
-    }
-
-    /// Of changes in whatever order, each with those that it depends on.
-    fn of(changes: Vec<(String, Vec<String>)>) -> Self {
         let mut past = Self::default();
-        let mut missing: BTreeSet<String> = changes.iter().map(|(hash, _)| hash.clone()).collect();
-        let mut waiting = VecDeque::from(changes);
-        while let Some((hash, deps)) = waiting.pop_front() {
-            if deps.iter().any(|dep| missing.contains(dep)) {
-                waiting.push_back((hash, deps));
-            } else {
-                missing.remove(&hash);
-                past.add(hash, &deps);
-            }
+        for change in in_order(changes, |change| change.bytes()) {
+            let deps: Vec<String> = change.deps().iter().map(ToString::to_string).collect();
+            past.add(change.hash().to_string(), &deps);
         }
-        past
+        Ok(past)
     }
 
     fn add(&mut self, hash: String, deps: &[String]) {
@@ -274,9 +257,11 @@ mod tests {
 
     /// Changes a, then b and c beside each other, then d, which had seen b alone.
     fn past() -> Past {
-        let changes = [("d", "b"), ("c", "a"), ("b", "a"), ("a", "")];
-        let owned = |(hash, dep): (&str, &str)| (hash.to_owned(), vec![dep.to_owned()]);
-        Past::of(changes.map(owned).to_vec())
+        let mut past = Past::default();
+        for (hash, dep) in [("a", ""), ("b", "a"), ("c", "a"), ("d", "b")] {
+            past.add(hash.to_owned(), &[dep.to_owned()]);
+        }
+        past
     }
 
     fn write(change: &str, deed: Deed) -> Write {

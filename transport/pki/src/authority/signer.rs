@@ -315,6 +315,8 @@ pub struct IssuedName {
     /// When its latest certificate expires, in Unix seconds; `None` where an earlier program issued
     /// it, which did not keep it.
     pub not_after: Option<i64>,
+    /// That certificate, with those between it and `ca.pem`; `None` likewise.
+    pub pem: Option<String>,
 }
 
 /// Whom the authority in `dir` has given certificates, by name.
@@ -343,7 +345,12 @@ pub fn list(dir: &Path) -> Result<Vec<IssuedName>, PkiError> {
         let Some(id) = issued_id(&issued.join(name))? else {
             continue;
         };
-        let leaf = issued_leaf(&issued_file(dir, name))?;
+        let file = issued_file(dir, name);
+        let leaf = issued_leaf(&file)?;
+        let pem = match leaf {
+            Some(_) => Some(fs::read_to_string(&file).map_err(failed)?),
+            None => None,
+        };
         let facts = leaf.as_ref().and_then(|der| certificate::node(der).ok());
         let role = facts.as_ref().map(|facts| facts.role);
         names.push(IssuedName {
@@ -352,6 +359,7 @@ pub fn list(dir: &Path) -> Result<Vec<IssuedName>, PkiError> {
             cluster: leaf.and_then(|der| certificate::claimed_cluster(&der)),
             role: role.unwrap_or_default(),
             not_after: facts.map(|facts| facts.not_after),
+            pem,
         });
     }
     names.sort_by(|a, b| a.name.cmp(&b.name));
