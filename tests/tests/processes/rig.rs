@@ -5,6 +5,7 @@
 //! a cut. The *weather* is a sequence of such troubles and of kills, drawn from a seed; what the hosts do
 //! in it is not the same twice. `tests/rig` runs more of it by hand than the tests here.
 
+mod clock;
 mod journal;
 mod ledger;
 mod membership;

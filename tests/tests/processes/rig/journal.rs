@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since 1970: all hosts have the clock of this machine.
+/// Milliseconds since 1970 by the clock of this machine, which hosts have but for those whose clock is wrong.
 pub(crate) type Millis = i64;
 
 /// So long after the last trouble between two hosts neither may call the other one down.
@@ -44,9 +44,19 @@ pub(crate) struct Kill {
     pub(crate) when: Range<Millis>,
 }
 
+/// A wall clock that was wrong.
+#[derive(Clone, Debug)]
+struct Wrong {
+    host: usize,
+    /// By the right clock. It has no end while it lasts.
+    when: Range<Millis>,
+    ahead: Millis,
+}
+
 /// All that was wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
+    clocks: Vec<Wrong>,
     troubles: Vec<Trouble>,
     kills: Vec<Kill>,
     /// Times at which this machine had no time for the rig, and so for no daemon.
@@ -67,6 +77,27 @@ impl Journal {
         if let Some(trouble) = self.troubles.get_mut(number) {
             trouble.when.end = now();
         }
+    }
+
+    /// The clock of a host is about to be that far ahead of the right one.
+    pub(crate) fn clock(&mut self, host: usize, ahead: Millis) {
+        let before = self.clocks.iter_mut().rev().find(|it| it.host == host);
+        if let Some(before) = before {
+            before.when.end = before.when.end.min(now());
+        }
+        let when = now()..Millis::MAX;
+        self.clocks.push(Wrong { host, when, ahead });
+    }
+
+    /// When it was what a host called so. Clocks are wrong by more than a rig runs, so that it is known which
+    /// one was read.
+    pub(crate) fn right(&self, host: usize, told: Millis) -> Millis {
+        let clocks = self.clocks.iter().filter(|it| it.host == host);
+        let mut read = clocks.filter_map(|it| {
+            let right = told.checked_sub(it.ahead)?;
+            it.when.contains(&right).then_some(right)
+        });
+        read.next().unwrap_or(told)
     }
 
     pub(crate) fn killed(&mut self, host: usize) {

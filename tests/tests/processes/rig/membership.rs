@@ -105,11 +105,14 @@ pub(crate) async fn check_reports(
         });
         let reports = reports.await?;
         count += reports.len();
-        let forgotten = forgotten(&reports);
+        let right = |told: &Value| Some(journal.right(by, time(told)?));
+        let forgotten = forgotten(&reports, right);
         let own = said.iter().filter(|it| it.by == by && it.at > forgotten);
         for down in own.filter(|it| it.what == "down") {
             let name = nodes.get(down.of).map_or("", |node| &node.name);
-            let telling = reports.iter().filter(|report| tells(report, name, down.at));
+            let telling = reports
+                .iter()
+                .filter(|report| tells(report, (name, down.at), right));
             let telling = telling.count();
             let may_miss = journal.was_dead(by, &(down.at..Millis::MAX));
             if telling > 1 || telling == 0 && !may_miss {
@@ -124,19 +127,24 @@ pub(crate) async fn check_reports(
 }
 
 /// Before when reports may have made room for newer ones.
-fn forgotten(reports: &[Value]) -> Millis {
+fn forgotten(reports: &[Value], time: impl Fn(&Value) -> Option<Millis>) -> Millis {
     let began = reports.iter().filter_map(|it| time(&it["began_at"]));
     let oldest = began.min().filter(|_| reports.len() >= KEPT);
     oldest.unwrap_or(Millis::MIN)
 }
 
+/// A time as the host has told it.
 fn time(value: &Value) -> Option<Millis> {
     let time: Option<jiff::Timestamp> = value.as_str()?.parse().ok();
     time.map(jiff::Timestamp::as_millisecond)
 }
 
 /// Whether a report tells that this member was away then.
-fn tells(report: &Value, name: &str, at: Millis) -> bool {
+fn tells(
+    report: &Value,
+    (name, at): (&str, Millis),
+    time: impl Fn(&Value) -> Option<Millis>,
+) -> bool {
     let mut members = report["members"].as_array().into_iter().flatten();
     members.any(|member| {
         let began = time(&member["away_at"]).is_some_and(|it| it <= at + CLOSE);

@@ -1,4 +1,5 @@
-//! Hosts with networks of their own on the switch: host i, counted from 0, has the address 10.79.0.i+1.
+//! Hosts with networks of their own on the switch: host i, counted from 0, has the address 10.79.0.i+1, and
+//! after its n-th move 10.79.n.i+1.
 
 use super::switch::{Switch, hardware};
 use super::way::Way;
@@ -7,7 +8,7 @@ use crate::hosts::configure;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// What the names of all rigs' hosts begin with; the process follows that made them.
 const PREFIX: &str = "muster-rig-";
@@ -17,6 +18,8 @@ pub(crate) struct Network {
     tag: String,
     pub(crate) hosts: usize,
     switch: Switch,
+    /// How often each host has got another address.
+    moves: Vec<AtomicU8>,
 }
 
 fn ip(words: &str) -> anyhow::Result<String> {
@@ -52,12 +55,14 @@ impl Network {
             .collect();
         let network = Self {
             switch: Switch::new(&devices, seed)?,
+            moves: (0..hosts).map(|_| AtomicU8::new(0)).collect(),
             hosts,
             tag,
         };
         for (host, device) in devices.iter().enumerate() {
             network.make(host, device)?;
         }
+        (0..hosts).try_for_each(|host| network.address(host))?;
         Ok(network)
     }
 
@@ -72,18 +77,49 @@ impl Network {
         for words in [
             "link set lo up".to_owned(),
             format!("link set {device} name eth0 address {}", hardware(host)),
-            format!("addr add {}/24 dev eth0", address(host)),
             "link set eth0 up".to_owned(),
         ] {
             ip(&format!("-n {name} {words}"))?;
         }
+        Ok(())
+    }
+
+    /// Gives a host the address of its latest move. All others know it then, and it knows theirs: with the last
+    /// address the system forgets them.
+    fn address(&self, host: usize) -> anyhow::Result<()> {
+        let (own, name) = (self.address_of(host), self.name(host));
+        ip(&format!("-n {name} addr add {own}/16 dev eth0"))?;
         for other in (0..self.hosts).filter(|other| *other != host) {
-            let (address, hardware) = (address(other), hardware(other));
-            ip(&format!(
-                "-n {name} neigh replace {address} lladdr {hardware} nud permanent dev eth0"
-            ))?;
+            self.introduce(host, other)?;
+            self.introduce(other, host)?;
         }
         Ok(())
+    }
+
+    /// Says to a host where another one is.
+    fn introduce(&self, one: usize, to: usize) -> anyhow::Result<()> {
+        let (address, hardware) = (self.address_of(one), hardware(one));
+        let to = self.name(to);
+        ip(&format!(
+            "-n {to} neigh replace {address} lladdr {hardware} nud permanent dev eth0"
+        ))
+        .map(drop)
+    }
+
+    fn address_of(&self, host: usize) -> String {
+        let moves = self.moves.get(host);
+        address(host, moves.map_or(0, |moves| moves.load(Ordering::Relaxed)))
+    }
+
+    /// Gives a host another address in the place of the one that it has. Not the first host, which the others
+    /// know by its address.
+    pub(crate) fn move_host(&self, host: usize) -> anyhow::Result<()> {
+        let (old, name) = (self.address_of(host), self.name(host));
+        ip(&format!("-n {name} addr del {old}/16 dev eth0"))?;
+        if let Some(moves) = self.moves.get(host) {
+            moves.fetch_add(1, Ordering::Relaxed);
+        }
+        self.address(host)
     }
 
     /// Places the nodes of a fleet on the hosts. Their daemons end with the thread that starts them.
@@ -100,9 +136,13 @@ impl Network {
                 &name,
             ];
             node.launcher = launcher.map(OsString::from).to_vec();
-            let seed = format!("{}:6878", address(0));
-            let quic = format!("advertise = \"{}\"\nseeds = [\"{seed}\"]\n", address(host));
-            configure(node, &quic)?;
+            // The others say at which address the way to it begins, as it changes.
+            let first = address(0, 0);
+            let advertise = match host {
+                0 => format!("advertise = \"{first}\"\n"),
+                _ => String::new(),
+            };
+            configure(node, &format!("{advertise}seeds = [\"{first}:6878\"]\n"))?;
         }
         Ok(())
     }
@@ -131,8 +171,8 @@ impl Network {
     }
 }
 
-fn address(host: usize) -> String {
-    format!("10.79.0.{}", host + 1)
+fn address(host: usize, moves: u8) -> String {
+    format!("10.79.{moves}.{}", host + 1)
 }
 
 impl Drop for Network {
@@ -145,7 +185,7 @@ impl Drop for Network {
 
 #[cfg(test)]
 mod tests {
-    use super::{Network, PREFIX, Way, address, ip};
+    use super::{Network, PREFIX, Way, ip};
     use crate::hosts::may_run;
     use anyhow::ensure;
     use std::process::Command;
@@ -153,7 +193,8 @@ mod tests {
 
     /// How many echoes came back, and how long the quickest took, in milliseconds.
     fn echoes(network: &Network, from: usize, to: usize) -> anyhow::Result<(usize, f64)> {
-        let words = ["-n", "-c", "20", "-i", "0.02", "-W", "1", &address(to)];
+        let to = network.address_of(to);
+        let words = ["-n", "-c", "20", "-i", "0.02", "-W", "1", &to];
         let name = network.name(from);
         let output = Command::new("ip")
             .args(["netns", "exec", &name, "ping"])
@@ -193,6 +234,9 @@ mod tests {
         network.set_all(|_, _| twice);
         // Both the question and the answer come twice; `ping` ends with the first answer to the last question.
         ensure!(echoes(&network, 0, 2)?.0 > 60);
+        network.set_all(|_, _| Way::default());
+        network.move_host(2)?;
+        ensure!(echoes(&network, 0, 2)?.0 == 20 && echoes(&network, 2, 0)?.0 == 20);
         Ok(())
     }
 

@@ -1,8 +1,11 @@
 //! Daemons on the hosts of a network.
 
+use super::clock;
+use super::journal::Journal;
 use super::network::Network;
 use super::way::Way;
 use crate::fleet::Fleet;
+use anyhow::Context;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::time::Duration;
@@ -24,6 +27,7 @@ impl Rig {
         let network = Network::new(hosts, seed)?;
         let mut fleet = Fleet::new(hosts)?;
         network.place(&mut fleet)?;
+        clock::prepare(&mut fleet)?;
         let mut chance = ChaCha8Rng::seed_from_u64(seed);
         let delays = (0..hosts * hosts).map(|_| Duration::from_millis(chance.random_range(FAIR)));
         let rig = Self {
@@ -42,6 +46,18 @@ impl Rig {
             delay: delay.copied().unwrap_or_default(),
             ..Way::default()
         }
+    }
+
+    /// Sets the wall clock of a host ahead of this machine's.
+    pub(crate) fn set_clock(
+        &self,
+        host: usize,
+        seconds: i64,
+        journal: &mut Journal,
+    ) -> anyhow::Result<()> {
+        let node = self.fleet.nodes.get(host).context("a node on each host")?;
+        journal.clock(host, seconds * 1000);
+        clock::set(&node.dir, seconds)
     }
 
     /// Starts all daemons.

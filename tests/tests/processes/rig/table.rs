@@ -231,7 +231,7 @@ async fn at_rest(
     figures.change = (spent - own) / f64::from(CHANGES);
 
     let hours = (journal::now() - begun) as f64 / 3_600_000.0 * count;
-    let said = watchers.said();
+    let said = watchers.said(|_, at| at);
     let said = |what| {
         let so = |it: &&Said| it.at >= begun && it.what == what;
         said.iter().filter(so).count() as f64 / hours
@@ -263,7 +263,7 @@ async fn detect(rig: &mut Rig, watchers: &Watchers) -> anyhow::Result<Vec<Millis
     let killed = journal::now();
     rig.fleet.nodes[last].kill()?;
     until("all say that it is down", async || {
-        let said = watchers.said();
+        let said = watchers.said(|_, at| at);
         let spans = (0..last).map(|by| {
             let is_it = |it: &&Said| it.by == by && it.of == last && it.what == "down";
             let it = said.iter().filter(is_it).find(|it| it.at >= killed);

@@ -46,9 +46,13 @@ impl Watchers {
         Self { said, tasks }
     }
 
-    /// All that was said so far, in the order of time.
-    pub(crate) fn said(&self) -> Vec<Said> {
+    /// All that was said so far, in the order of time: of which that function says what it was when a host
+    /// told that time.
+    pub(crate) fn said(&self, right: impl Fn(usize, Millis) -> Millis) -> Vec<Said> {
         let mut said = self.said.lock().clone();
+        for it in &mut said {
+            it.at = right(it.by, it.at);
+        }
         said.sort_by_key(|it| it.at);
         said
     }

@@ -17,6 +17,8 @@ const STEP: Duration = Duration::from_millis(250);
 const AT_ONCE: usize = 2;
 /// How long a trouble lasts, in seconds.
 const LASTS: std::ops::Range<f64> = 4.0..20.0;
+/// How far a clock is set ahead, in seconds: longer than a rig runs, so that all times tell which clock they are of.
+const STEPS: std::ops::Range<i64> = 86_400..30 * 86_400;
 /// How long a link that flaps is whole, and how long it is cut.
 const FLAP: Duration = Duration::from_secs(2);
 
@@ -32,16 +34,22 @@ enum Trouble {
     Flapping(BTreeSet<usize>),
     /// All ways of a host have this in addition.
     Host(usize, &'static str, Way),
+    /// A host's wall clock is so many seconds ahead.
+    Clock(usize, i64),
+    /// A host has got another address.
+    Moved(usize),
 }
 
 impl Trouble {
     fn draw(hosts: usize, rig: &Rig, chance: &mut ChaCha8Rng) -> Self {
         let host = chance.random_range(0..hosts);
-        match chance.random_range(0..10) {
+        match chance.random_range(0..12) {
             0 | 1 => Self::Apart(side(hosts, chance)),
             2 => Self::OneWay(side(hosts, chance)),
             3 | 4 => Self::Partial(some_pairs(hosts, chance)),
             5 => Self::Flapping(side(hosts, chance)),
+            6 => Self::Clock(host, chance.random_range(STEPS)),
+            7 => Self::Moved(chance.random_range(1..hosts)),
             _ => {
                 let (kind, way) = spoilt(rig, chance);
                 Self::Host(host, kind, way)
@@ -56,6 +64,8 @@ impl Trouble {
             Self::Partial(_) => "partial cut",
             Self::Flapping(_) => "flapping cut",
             Self::Host(_, kind, _) => kind,
+            Self::Clock(..) => "wrong clock",
+            Self::Moved(_) => "another address",
         }
     }
 
@@ -77,6 +87,8 @@ impl Trouble {
                 format!("{} of {}", self.kind(), pairs.collect::<Vec<_>>().join(" "))
             }
             Self::Host(host, kind, _) => format!("{kind} at {}", name(*host)),
+            Self::Clock(host, ahead) => format!("the clock of {} is {ahead} s ahead", name(*host)),
+            Self::Moved(host) => format!("another address for {}", name(*host)),
         }
     }
 
@@ -101,6 +113,33 @@ impl Trouble {
                     way.line = way.line.or(worse.line);
                 }
             }
+            Self::Clock(..) | Self::Moved(_) => {}
+        }
+    }
+
+    /// Does what is not of ways.
+    fn strike(&self, rig: &Rig, journal: &mut Journal) -> anyhow::Result<()> {
+        match self {
+            Self::Clock(host, ahead) => rig.set_clock(*host, *ahead, journal),
+            Self::Moved(host) => rig.network.move_host(*host),
+            Self::Apart(_)
+            | Self::OneWay(_)
+            | Self::Partial(_)
+            | Self::Flapping(_)
+            | Self::Host(..) => Ok(()),
+        }
+    }
+
+    /// Takes back what can be.
+    fn relent(&self, rig: &Rig, journal: &mut Journal) -> anyhow::Result<()> {
+        match self {
+            Self::Clock(host, _) => rig.set_clock(*host, 0, journal),
+            Self::Moved(_)
+            | Self::Apart(_)
+            | Self::OneWay(_)
+            | Self::Partial(_)
+            | Self::Flapping(_)
+            | Self::Host(..) => Ok(()),
         }
     }
 
@@ -118,6 +157,8 @@ impl Trouble {
                 let touches = one == host || other == host;
                 touches && (is_bad || way.largest.is_some())
             }
+            Self::Clock(..) => false,
+            Self::Moved(host) => one == host || other == host,
         };
         all.filter(is_broken).collect()
     }
@@ -270,6 +311,7 @@ impl Weather {
             .journal
             .lock()
             .begin(trouble.kind(), trouble.breaks(hosts));
+        trouble.strike(rig, &mut self.journal.lock())?;
         self.tell(&trouble.told());
         self.lasting.push(Lasting {
             trouble,
@@ -291,7 +333,10 @@ impl Weather {
             trouble, number, ..
         } in over
         {
-            self.journal.lock().end(number);
+            let mut journal = self.journal.lock();
+            trouble.relent(rig, &mut journal)?;
+            journal.end(number);
+            drop(journal);
             self.tell(&format!("over: {}", trouble.told()));
         }
         let dead = std::mem::take(&mut self.dead).into_iter();

@@ -60,9 +60,10 @@ pub(crate) async fn run(order: Order) -> anyhow::Result<()> {
         mended.elapsed().as_secs_f64()
     );
     directories(&rig.fleet.nodes, &done.handles()).await?;
-    let (said, writes) = (watchers.said(), ledger.writes());
+    let writes = ledger.writes();
     pulse.abort();
     let journal = std::mem::take(&mut *journal.lock());
+    let said = watchers.said(|by, at| journal.right(by, at));
     let mut findings = membership::judge(&said, &journal);
     let mut problems = std::mem::take(&mut findings.problems);
     problems.extend(refusals(&ledger));
