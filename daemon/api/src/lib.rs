@@ -19,6 +19,7 @@
 mod words;
 
 pub mod authority;
+pub mod backup;
 pub mod cluster;
 pub mod damage;
 pub mod duration;
@@ -29,6 +30,7 @@ pub mod node;
 pub mod page;
 pub mod problem;
 pub mod processes;
+pub mod quarantine;
 pub mod reach;
 pub mod request;
 pub mod time;

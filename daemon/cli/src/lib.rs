@@ -54,7 +54,7 @@ use std::ffi::OsString;
 use std::io::Error;
 use std::path::Path;
 use std::process::ExitCode;
-use upkeep::{bundle, complete, doctor, rebuild, repair, status, web};
+use upkeep::{backup, bundle, complete, doctor, quarantine, rebuild, repair, restore, status, web};
 
 /// The whole of `muster`, from its command line (the program's name first) to its exit code.
 ///
@@ -173,6 +173,10 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Rebuild(args) if args.offline => {
             rebuild::offline(&cli.global, &args, output, program)
         }
+        Command::Backup(args) if args.verify => backup::verify(&args, output),
+        Command::Backup(args) => backup::make(&session()?, &args).await,
+        Command::Restore(args) => restore::run(&session()?, &args).await,
+        Command::Quarantine { command } => quarantine::run(&session()?, command).await,
         Command::Repair(args) => repair::run(&session()?, &args).await,
         Command::Rebuild(args) => rebuild::online(&session()?, args.list.as_deref()).await,
         Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,

@@ -48,6 +48,7 @@ mod packages;
 mod page;
 mod past;
 mod prometheus;
+mod quarantine;
 mod quota;
 mod reach;
 mod rebuild;
