@@ -215,8 +215,7 @@ async fn put_aside(service: &Service, name: &ListName) -> Result<(PathBuf, u64),
         std::fs::create_dir_all(&dir)?;
         let draft = Draft::create(&file, Existing::Refuse)?;
         let mut writer = Writer::new(BufWriter::new(draft), &about)?;
-        Backup::begin(&reader, &mut writer)?.list(&name)?;
-        let changes = writer.totals().changes;
+        let changes = Backup::begin(&reader, &mut writer)?.list(&name)?;
         let draft = writer.finish()?.into_inner();
         draft.map_err(std::io::IntoInnerError::into_error)?.keep()?;
         Ok((file, changes))

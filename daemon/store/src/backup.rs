@@ -5,8 +5,9 @@ use super::keys;
 use super::read::{ReadError, Reader};
 use archive::{Kind, Writer};
 use crdt::list;
-use names::{ListId, ListName};
+use names::{ChangeHash, ChangeId, ListId, ListName};
 use node::lists::{Source, SourceError, each_change};
+use std::collections::BTreeSet;
 use std::io::Write;
 
 /// Why a backup was not written.
@@ -59,21 +60,30 @@ impl<'a, W: Write> Backup<'a, W> {
         Ok(())
     }
 
-    /// Writes a list.
+    /// Writes a list. Gives how many rows of its changes that were.
     ///
     /// # Errors
     /// As of [`Backup::begin`].
-    pub fn list(&mut self, name: &ListName) -> Result<(), BackupError> {
+    pub fn list(&mut self, name: &ListName) -> Result<u64, BackupError> {
         let list = ListId::of(name);
         self.writer.put(Kind::List, name.as_str().as_bytes())?;
-        match self.in_order(list) {
-            Ok(true) => {}
-            Ok(false) => self.as_they_stand(list)?,
-            Err(BackupError::Read(ReadError::Damaged(reason))) => {
-                self.writer.put(Kind::Lacking, reason.as_bytes())?;
-                self.one_by_one(list)?;
+        let (mut rows, mut written) = (0, BTreeSet::new());
+        match self.plain_rows(list) {
+            Ok(Some(plain)) => {
+                self.in_order(list, &mut |_| {})?;
+                rows = plain;
             }
-            Err(error) => return Err(error),
+            Ok(None) => {
+                self.in_order(list, &mut |hash| written.extend([hash]))?;
+                rows += self.others(list, &mut written)?;
+            }
+            Err(ReadError::Damaged(reason)) => {
+                self.writer.put(Kind::Lacking, reason.as_bytes())?;
+                let in_order = self.in_order(list, &mut |hash| written.extend([hash]));
+                unless_damaged(in_order)?;
+                rows += self.one_by_one(list, &mut written)?;
+            }
+            Err(error) => return Err(error.into()),
         }
         for (space, kind) in [(Space::LeftOut, Kind::LeftOut), (Space::Aside, Kind::Aside)] {
             for row in self.reader.view()?.scan_prefix(space, &list.0) {
@@ -86,63 +96,107 @@ impl<'a, W: Write> Backup<'a, W> {
                 }
             }
         }
-        Ok(())
+        let in_order = u64::try_from(written.len()).unwrap_or(u64::MAX);
+        Ok(rows.saturating_add(in_order))
     }
 
-    /// Writes the list's changes, each behind those that it depends on. False if there are rows that this did
-    /// not bring.
-    fn in_order(&mut self, list: ListId) -> Result<bool, BackupError> {
-        let rows = self.reader.view()?.scan_prefix(Space::Changes, &list.0);
-        let rows = rows.count_keys()?;
-        let (mut written, mut failed) = (0_u64, None);
-        let writer = &mut *self.writer;
-        each_change(list, &self.reader, &mut |bytes| {
-            if list::start_op(&bytes).is_none() {
-                return true;
+    /// How many rows the list's changes have, if they are nothing but changes without a gap.
+    fn plain_rows(&self, list: ListId) -> Result<Option<u64>, ReadError> {
+        let (mut rows, mut last) = (0, Vec::new());
+        for row in self.reader.view()?.scan_prefix(Space::Changes, &list.0) {
+            let (key, bytes) = row?;
+            let seq = keys::seq_of(&key);
+            let is_next = match seq {
+                Some(1) => true,
+                Some(seq) => last == keys::change_before(&key, seq),
+                None => false,
+            };
+            if !is_next || list::start_op(&bytes).is_none() {
+                return Ok(None);
             }
-            written += 1;
-            failed = writer.put(Kind::Change, &bytes).err();
+            last = key.to_vec();
+            rows += 1;
+        }
+        Ok(Some(rows))
+    }
+
+    /// Writes the list's changes, each behind those that it depends on, as far as they are found so.
+    fn in_order(
+        &mut self,
+        list: ListId,
+        note: &mut dyn FnMut(ChangeHash),
+    ) -> Result<(), BackupError> {
+        let (writer, mut failed) = (&mut *self.writer, None);
+        each_change(list, &self.reader, &mut |bytes| {
+            if list::start_op(&bytes).is_some() {
+                note(list::hash_of(&bytes));
+                failed = writer.put(Kind::Change, &bytes).err();
+            }
             failed.is_none()
         })
         .map_err(unreadable)?;
-        match failed {
-            Some(error) => Err(error.into()),
-            None => Ok(written == rows),
-        }
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Writes all rows of the list's changes in the order of their keys, also those that were written before.
-    fn as_they_stand(&mut self, list: ListId) -> Result<(), BackupError> {
+    /// Writes the rows of the list's changes that were not written before. Gives how many of them are no
+    /// changes.
+    fn others(
+        &mut self,
+        list: ListId,
+        written: &mut BTreeSet<ChangeHash>,
+    ) -> Result<u64, BackupError> {
+        let mut odd = 0;
         for row in self.reader.view()?.scan_prefix(Space::Changes, &list.0) {
             let (key, bytes) = row?;
-            self.raw(&key, &bytes)?;
+            odd += self.raw(&key, &bytes, written)?;
         }
-        Ok(())
+        Ok(odd)
     }
 
-    /// Writes those rows of the list's changes that the disk gives.
-    fn one_by_one(&mut self, list: ListId) -> Result<(), BackupError> {
+    /// The same of those rows that the disk gives.
+    fn one_by_one(
+        &mut self,
+        list: ListId,
+        written: &mut BTreeSet<ChangeHash>,
+    ) -> Result<u64, BackupError> {
         let view = self.reader.view()?;
         let vector = self.reader.vector(list).map_err(unreadable)?;
+        let mut odd = 0;
         for tip in vector.iter() {
             for seq in 1..=tip.id.seq {
-                let key = keys::change(list, names::ChangeId { seq, ..tip.id });
+                let key = keys::change(list, ChangeId { seq, ..tip.id });
                 match view.get(Space::Changes, &key) {
-                    Ok(Some(bytes)) => self.raw(&key, &bytes)?,
+                    Ok(Some(bytes)) => odd += self.raw(&key, &bytes, written)?,
                     Ok(None) | Err(ReadError::Damaged(_)) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
         }
-        Ok(())
+        Ok(odd)
     }
 
-    fn raw(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), BackupError> {
-        if list::start_op(bytes).is_some() {
-            return Ok(self.writer.put(Kind::Change, bytes)?);
+    fn raw(
+        &mut self,
+        key: &[u8],
+        bytes: &[u8],
+        written: &mut BTreeSet<ChangeHash>,
+    ) -> Result<u64, BackupError> {
+        if list::start_op(bytes).is_none() {
+            let id = key.get(16..).unwrap_or_default();
+            self.writer.put(Kind::Odd, &[id, bytes].concat())?;
+            return Ok(1);
         }
-        let id = key.get(16..).unwrap_or_default();
-        Ok(self.writer.put(Kind::Odd, &[id, bytes].concat())?)
+        if written.insert(list::hash_of(bytes)) {
+            self.writer.put(Kind::Change, bytes)?;
+        }
+        Ok(0)
+    }
+}
+
+fn unless_damaged(written: Result<(), BackupError>) -> Result<(), BackupError> {
+    match written {
+        Err(BackupError::Read(ReadError::Damaged(_))) => Ok(()),
+        written => written,
     }
 }
 

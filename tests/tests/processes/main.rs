@@ -12,6 +12,7 @@ mod alerts;
 mod alone;
 mod apart;
 mod away;
+mod backup;
 mod booted;
 mod bulk;
 mod bundle;

@@ -149,7 +149,7 @@ async fn a_list_is_replaced_by_what_another_member_has() -> anyhow::Result<()> {
     let node = &mut fleet.nodes[0];
     let said = done(node.muster(&replace)?)?;
     ensure!(
-        said.starts_with("2 changes were put aside in ")
+        said.starts_with("3 changes were put aside in ")
             && said.ends_with("groceries is here again, from n2\n"),
         "{said}"
     );
