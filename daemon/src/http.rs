@@ -42,6 +42,7 @@ mod revocations;
 mod streams;
 mod time;
 mod tokens;
+mod verify;
 mod withdrawals;
 
 pub use connections::gate::Gate;
@@ -299,6 +300,7 @@ fn socket_routes() -> OpenApiRouter<Api> {
         heals::routes(),
         reach::routes(),
         quarantine::routes(),
+        verify::routes(),
         withdrawals::routes(),
         node::routes(),
         lists::routes(),

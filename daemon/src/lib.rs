@@ -38,6 +38,7 @@ mod setup;
 mod systemd;
 pub mod tls;
 pub mod tokens;
+mod verifying;
 mod version;
 mod withdrawal;
 

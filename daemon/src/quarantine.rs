@@ -31,6 +31,8 @@ pub(crate) enum ReplaceError {
     NoHolder,
     /// So many changes are on this node only.
     Unconfirmed(u64),
+    /// The disk does not give all rows of it: nothing can be put in their place.
+    Damaged,
     /// The machine, or the disk behind it, has refused.
     Refused(AskError<Refusal>),
     /// What is here could not be put aside.
@@ -39,6 +41,12 @@ pub(crate) enum ReplaceError {
 
 impl From<ReadError> for ReplaceError {
     fn from(error: ReadError) -> Self {
+        Self::Backup(error.into())
+    }
+}
+
+impl From<std::io::Error> for ReplaceError {
+    fn from(error: std::io::Error) -> Self {
         Self::Backup(error.into())
     }
 }
@@ -206,7 +214,7 @@ async fn has_come(service: &Service, list: ListId, holders: &[Holder], patience:
 }
 
 /// Writes all that is here of a list into a file. Gives the file, and how many changes are in it.
-async fn put_aside(service: &Service, name: &ListName) -> Result<(PathBuf, u64), BackupError> {
+async fn put_aside(service: &Service, name: &ListName) -> Result<(PathBuf, u64), ReplaceError> {
     let dir = service.config().await.data_dir.join("replaced");
     let about = about(service);
     let file = dir.join(format!("{}-{}.backup", ListId::of(name), about.made_at_ms));
@@ -215,7 +223,11 @@ async fn put_aside(service: &Service, name: &ListName) -> Result<(PathBuf, u64),
         std::fs::create_dir_all(&dir)?;
         let draft = Draft::create(&file, Existing::Refuse)?;
         let mut writer = Writer::new(BufWriter::new(draft), &about)?;
-        let changes = Backup::begin(&reader, &mut writer)?.list(&name)?;
+        let mut backup = Backup::begin(&reader, &mut writer)?;
+        let changes = backup.list(&name)?;
+        if backup.is_lacking() {
+            return Err(ReplaceError::Damaged);
+        }
         let draft = writer.finish()?.into_inner();
         draft.map_err(std::io::IntoInnerError::into_error)?.keep()?;
         Ok((file, changes))

@@ -16,6 +16,7 @@
 
 #![warn(missing_docs)]
 
+pub mod verify;
 mod words;
 
 pub mod authority;

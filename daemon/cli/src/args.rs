@@ -216,6 +216,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<Quarantine>,
     },
+    /// Read all that this node has of its lists, and tell what is wrong
+    ///
+    /// Each change, each document and all that is shown, and how the lists stand to those of other members.
+    /// Lists whose changes are damaged are put in quarantine. Exits with 0 only when nothing is wrong.
+    Verify,
     /// Write all lists of this node into a file
     ///
     /// As they are at one instant, while the daemon runs. The file says of itself whether it is whole, and

@@ -54,7 +54,9 @@ use std::ffi::OsString;
 use std::io::Error;
 use std::path::Path;
 use std::process::ExitCode;
-use upkeep::{backup, bundle, complete, doctor, quarantine, rebuild, repair, restore, status, web};
+use upkeep::{
+    backup, bundle, complete, doctor, quarantine, rebuild, repair, restore, status, verify, web,
+};
 
 /// The whole of `muster`, from its command line (the program's name first) to its exit code.
 ///
@@ -196,6 +198,7 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Revocations => revoking::list(&session()?).await,
         Command::Reload => cluster::reload(&session()?).await,
         Command::Rebuild(args) => rebuilding(session, (&cli.global, &args), output, program).await,
+        Command::Verify => verify::run(&session()?).await,
         Command::Backup(args) => backups(session, &args, output).await,
         Command::Restore(args) => restore::run(&session()?, &args).await,
         Command::Quarantine { command } => quarantine::run(&session()?, command).await,

@@ -9,4 +9,5 @@ pub(crate) mod rebuild;
 pub(crate) mod repair;
 pub(crate) mod restore;
 pub(crate) mod status;
+pub(crate) mod verify;
 pub(crate) mod web;

@@ -203,7 +203,7 @@ mod wire;
 pub use io::{
     Change, Command, Compared, Confirmations, Disputed, Edited, Finding, Gone, Holder, Input,
     Lagging, Left, ListRow, Output, Precondition, Recorded, Refusal, Remake, Remote, Replicas,
-    Reply, Row, Settings, Stats,
+    Reply, Row, Settings, Standing, Stats,
 };
 pub use job::{
     Answer, Done, Examined, Job, JobError, Judged, Loaded, Look, Progress, Rebuilt, Seen, Source,
@@ -345,7 +345,6 @@ impl Lists {
 
     fn request(&mut self, id: RequestId, by: Author, command: Command) {
         let (edge, documents) = (&mut self.edge, &mut self.documents);
-        let mut lists = BTreeSet::new();
         let accepted = match command {
             Command::Edit(edit) => self
                 .replication
@@ -374,14 +373,14 @@ impl Lists {
             Command::Quarantine(ask) => documents.set_aside(edge, id, ask),
             Command::Release(ask) => documents.release(edge, id, ask),
             Command::Replace(ask) => documents.replace(edge, id, ask),
-            Command::Learn(ask) => documents.learn_salts(edge, ask).map(|ready| {
-                edge.reply(id, Ok(Reply::Done));
-                lists = ready;
-            }),
-            Command::Restore(ask) => documents.restore(edge, ask).map(|list| {
-                edge.reply(id, Ok(Reply::Done));
-                lists.insert(list);
-            }),
+            Command::Learn(ask) => {
+                let ready = documents.learn_salts(edge, ask);
+                return self.taken(id, ready);
+            }
+            Command::Restore(ask) => {
+                let ready = documents.restore(edge, ask);
+                return self.taken(id, ready.map(|list| [list].into()));
+            }
             Command::Holders(ask) => self.replication.survey(edge, id, ask),
             Command::Depart(ask::Depart { timeout }) => {
                 self.replication.depart(edge, documents, id, timeout);
@@ -389,6 +388,11 @@ impl Lists {
             }
             Command::Lagging(ask::Lagging) => {
                 edge.reply(id, Ok(Reply::Lagging(self.replication.lagging())));
+                Ok(())
+            }
+            Command::Standings(ask::Standings) => {
+                let all = self.replication.standings(edge);
+                edge.reply(id, Ok(Reply::Standings(all)));
                 Ok(())
             }
             Command::Contradictions(ask::Contradictions) => {
@@ -406,6 +410,16 @@ impl Lists {
             self.edge.reply(id, Err(refusal));
         }
         self.hand_on_events();
+    }
+
+    /// Something of a backup was taken in: what waits for these lists may go on.
+    fn taken(&mut self, id: RequestId, ready: Result<BTreeSet<ListId>, Refusal>) {
+        self.hand_on_events();
+        let lists = match ready {
+            Ok(lists) => lists,
+            Err(refusal) => return self.edge.reply(id, Err(refusal)),
+        };
+        self.edge.reply(id, Ok(Reply::Done));
         for list in lists {
             self.run_waiting(list);
         }

@@ -147,7 +147,7 @@ pub(crate) async fn release(
         (status = 200, description = "It is taken from other members", body = ReplacedList),
         Problems<(
             Admin, ListPath, Query<(ReplaceQuery, Timeout)>, (Holders, Replace), ReadError,
-            (Own<{ Kind::NoHolder as usize }>, Own<{ Kind::Unconfirmed as usize }>, Own<{ Kind::Deadline as usize }>),
+            (Own<{ Kind::StillDamaged as usize }>, Own<{ Kind::NoHolder as usize }>, Own<{ Kind::Unconfirmed as usize }>, Own<{ Kind::Deadline as usize }>),
         )>,
     )
 )]
@@ -186,7 +186,8 @@ fn not_quarantined(name: &ListName) -> Problem {
     Refusal::NotQuarantined(name.to_string()).into()
 }
 
-fn node_name(api: &Api, node: NodeId) -> String {
+/// A member's name, or its id where it has none here.
+pub(crate) fn node_name(api: &Api, node: NodeId) -> String {
     let view = api.service().view();
     let member = view.member(node);
     member.map_or_else(
@@ -215,6 +216,11 @@ fn problem(name: &ListName, error: ReplaceError) -> Problem {
             );
             Problem::new(Kind::Unconfirmed, detail)
         }
+        ReplaceError::Damaged => Problem::new(
+            Kind::StillDamaged,
+            "a table of the database is damaged, so that nothing can be put in its place: muster verify \
+            says what to do",
+        ),
         ReplaceError::Refused(refusal) => refusal.into(),
         ReplaceError::Backup(BackupError::Read(error)) => error.into(),
         ReplaceError::Backup(BackupError::Write(error)) => {

@@ -25,6 +25,7 @@ pub enum BackupError {
 pub struct Backup<'a, W> {
     reader: Reader,
     writer: &'a mut Writer<W>,
+    is_lacking: bool,
 }
 
 impl<W> std::fmt::Debug for Backup<'_, W> {
@@ -43,7 +44,16 @@ impl<'a, W: Write> Backup<'a, W> {
         for row in reader.view()?.scan_prefix(Space::Meta, keys::SALT) {
             writer.put(Kind::Salt, &row?.1)?;
         }
-        Ok(Self { reader, writer })
+        Ok(Self {
+            reader,
+            writer,
+            is_lacking: false,
+        })
+    }
+
+    /// Whether the disk did not give all of what was to be written.
+    pub fn is_lacking(&self) -> bool {
+        self.is_lacking
     }
 
     /// Writes all lists, those without entries too.
@@ -78,7 +88,7 @@ impl<'a, W: Write> Backup<'a, W> {
                 rows += self.others(list, &mut written)?;
             }
             Err(ReadError::Damaged(reason)) => {
-                self.writer.put(Kind::Lacking, reason.as_bytes())?;
+                self.lacks(&reason)?;
                 let in_order = self.in_order(list, &mut |hash| written.extend([hash]));
                 unless_damaged(in_order)?;
                 rows += self.one_by_one(list, &mut written)?;
@@ -89,15 +99,18 @@ impl<'a, W: Write> Backup<'a, W> {
             for row in self.reader.view()?.scan_prefix(space, &list.0) {
                 match row {
                     Ok((_, value)) => self.writer.put(kind, &value)?,
-                    Err(ReadError::Damaged(reason)) => {
-                        self.writer.put(Kind::Lacking, reason.as_bytes())?;
-                    }
+                    Err(ReadError::Damaged(reason)) => self.lacks(&reason)?,
                     Err(error) => return Err(error.into()),
                 }
             }
         }
         let in_order = u64::try_from(written.len()).unwrap_or(u64::MAX);
         Ok(rows.saturating_add(in_order))
+    }
+
+    fn lacks(&mut self, reason: &str) -> Result<(), BackupError> {
+        self.is_lacking = true;
+        Ok(self.writer.put(Kind::Lacking, reason.as_bytes())?)
     }
 
     /// How many rows the list's changes have, if they are nothing but changes without a gap.

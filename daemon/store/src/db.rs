@@ -74,7 +74,7 @@ impl Space {
         Self::Meta,
     ];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Changes => "changes",
             Self::Vectors => "vectors-2",

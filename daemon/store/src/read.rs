@@ -5,6 +5,7 @@ mod opening;
 mod presence;
 mod quarantine;
 mod source;
+mod tables;
 
 pub use quarantine::Quarantined;
 

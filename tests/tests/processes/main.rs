@@ -72,4 +72,5 @@ mod tokens;
 mod top;
 mod upgrade;
 mod users;
+mod verify;
 mod written;

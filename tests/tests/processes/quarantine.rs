@@ -16,7 +16,11 @@ use store::Store;
 
 /// Puts other bytes in the place of the first of a list's changes on the disk of a node that does not run; gives
 /// the bytes that were there.
-fn replace_first(node: &Node, list: &str, bytes: Option<&Bytes>) -> anyhow::Result<Bytes> {
+pub(crate) fn replace_first(
+    node: &Node,
+    list: &str,
+    bytes: Option<&Bytes>,
+) -> anyhow::Result<Bytes> {
     let (store, _) = Store::open(&node.data, |_| (), |_| ())?;
     let list = ListId::of(&ListName::new(list)?);
     let reader = store.reader();

@@ -77,6 +77,7 @@ pub const GROUPS: &[(&str, &[&str])] = &[
             "reload",
             "rebuild",
             "repair",
+            "verify",
             "quarantine",
             "backup",
             "restore",
@@ -128,6 +129,7 @@ const RISKY: &[&str] = &[
     "uninvite",
     "unlink",
     "unregister",
+    "verify",
 ];
 
 /// The margin left of a command's name, and what stands between it and its words.

@@ -2,7 +2,7 @@
 
 use super::io::{
     Command, Disputed, Edited, Holder, Lagging as ListLagging, Precondition, Recorded, Replicas,
-    Reply,
+    Reply, Standing,
 };
 use super::replication::{Contradiction, Fork};
 use crate::machine::asks;
@@ -105,6 +105,10 @@ pub struct Rebuild {
     pub timeout: Duration,
 }
 
+/// How this node's lists stand to those of its connected peers, as far as they were compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Standings;
+
 /// Which connected members have a list, and how far it has come there. Members that do not answer
 /// before the deadline are not named, nor are observers.
 #[derive(Clone, Debug)]
@@ -175,6 +179,7 @@ asks!(Command => Reply {
     Quarantine: Command::Quarantine => (): Reply::Done => (),
     Release: Command::Release => (): Reply::Done => (),
     Replace: Command::Replace => (): Reply::Done => (),
+    Standings: Command::Standings => Vec<Standing>: Reply::Standings(all) => all,
     Learn: Command::Learn => (): Reply::Done => (),
     Restore: Command::Restore => (): Reply::Done => (),
     Lagging: Command::Lagging => Vec<ListLagging>: Reply::Lagging(lists) => lists,

@@ -159,6 +159,8 @@ pub enum Command {
     Release(ask::Release),
     /// Remove a list in quarantine from this node, to take it from other members.
     Replace(ask::Replace),
+    /// Tell how this node's lists stand to those of its peers.
+    Standings(ask::Standings),
     /// Take salts of a backup.
     Learn(ask::Learn),
     /// Take what a backup has of a list.
@@ -284,8 +286,21 @@ pub enum Reply {
     Rebuilt(u64),
     /// To `Holders`.
     Holders(Vec<Holder>),
+    /// To `Standings`: a line for each peer with which lists were compared, in the order of ids.
+    Standings(Vec<Standing>),
     /// To `Quarantine`, `Release` and `Replace`: it is done. To `Learn` and `Restore`: it was taken in, and is judged.
     Done,
+}
+
+/// How this node's lists stand to those of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which peer.
+    pub peer: NodeId,
+    /// How many lists differed when they were compared last.
+    pub differing: u64,
+    /// How long ago that was.
+    pub ago: Duration,
 }
 
 /// What a connected member has of a list.

@@ -53,7 +53,7 @@ mod watchers;
 use super::documents::Documents;
 use super::edge::{Edge, Timer};
 use super::event::{Committed, Event, Origin};
-use super::io::{Lagging, Output, Stats};
+use super::io::{Lagging, Output, Standing, Stats};
 use super::wire::Message;
 pub use contradictions::Contradiction;
 pub use forks::Fork;
@@ -330,6 +330,11 @@ impl Replication {
     /// The lists that have differed from a peer's for a while.
     pub(super) fn lagging(&self) -> Vec<Lagging> {
         self.rounds.lagging().collect()
+    }
+
+    /// How the lists stand to those of the peers.
+    pub(super) fn standings(&self, edge: &Edge) -> Vec<Standing> {
+        self.rounds.standings(edge.now.instant).collect()
     }
 
     /// Adds the numbers of replication.

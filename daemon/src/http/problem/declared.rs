@@ -64,6 +64,7 @@ refuses! {
     lists::ask::Quarantine: Store Busy Unknown;
     lists::ask::Release: NotQuarantined StillDamaged Store Busy Unknown Deadline DiskFull;
     lists::ask::Replace: NotQuarantined Store Busy Unknown DiskFull;
+    lists::ask::Standings: Busy Unknown;
     lists::ask::Learn: Store Busy Unknown;
     lists::ask::Restore: Store Busy Quarantined Unknown;
     // What the cluster machine is asked.

@@ -418,6 +418,7 @@ impl World {
                 | Reply::Contradictions(_)
                 | Reply::Rebuilt(_)
                 | Reply::Holders(_)
+                | Reply::Standings(_)
                 | Reply::Done),
             ) => {
                 return self

@@ -77,6 +77,9 @@ fn backup() -> Vec<Try> {
         ask("/v1/backup", "GET", "/v1/backup?x=1", 400),
         ask("/v1/restore", "POST", "/v1/restore", 422),
         ask("/v1/restore", "POST", "/v1/restore?x=1", 400),
+        ask("/v1/verify", "POST", "/v1/verify", 200),
+        ask("/v1/verify", "POST", "/v1/verify?cursor=%21", 400),
+        ask("/v1/verify", "POST", "/v1/verify?limit=0", 422),
     ]
 }
 

@@ -207,6 +207,7 @@ impl Wait {
             | Reply::Contradictions(_)
             | Reply::Rebuilt(_)
             | Reply::Holders(_)
+            | Reply::Standings(_)
             | Reply::Done) => reply,
         };
         edge.reply(request, Ok(reply));
