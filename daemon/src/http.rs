@@ -21,6 +21,7 @@
 mod assets;
 mod authority;
 mod away;
+mod backup;
 mod cluster;
 mod connections;
 mod damage;
@@ -34,12 +35,14 @@ mod page;
 mod path;
 mod problem;
 mod processes;
+mod quarantine;
 mod query;
 mod reach;
 mod revocations;
 mod streams;
 mod time;
 mod tokens;
+mod verify;
 mod withdrawals;
 
 pub use connections::gate::Gate;
@@ -88,6 +91,9 @@ struct Shared {
     leaving: Arc<AtomicBool>,
     document: Bytes,
     examining: tokio::sync::Mutex<()>,
+    replacing: tokio::sync::Mutex<()>,
+    restoring: tokio::sync::Mutex<()>,
+    backing_up: Arc<Semaphore>,
     quotas: lists::Quotas,
     operations: Operations,
 }
@@ -117,6 +123,9 @@ impl Api {
                 scans,
                 leaving: Arc::default(),
                 examining: tokio::sync::Mutex::default(),
+                replacing: tokio::sync::Mutex::default(),
+                restoring: tokio::sync::Mutex::default(),
+                backing_up: Arc::new(Semaphore::new(1)),
                 quotas: lists::Quotas::default(),
                 document,
                 operations,
@@ -185,6 +194,21 @@ impl Api {
     /// Held by whoever examines the node.
     pub(crate) fn examining(&self) -> &tokio::sync::Mutex<()> {
         &self.shared.examining
+    }
+
+    /// Held by whoever takes a list out of quarantine.
+    pub(crate) fn replacing(&self) -> &tokio::sync::Mutex<()> {
+        &self.shared.replacing
+    }
+
+    /// Held by whoever puts a backup back.
+    pub(crate) fn restoring(&self) -> &tokio::sync::Mutex<()> {
+        &self.shared.restoring
+    }
+
+    /// Held by whoever reads a backup.
+    pub(crate) fn backing_up(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.shared.backing_up)
     }
 
     pub(crate) fn document(&self) -> &Bytes {
@@ -271,9 +295,12 @@ fn socket_routes() -> OpenApiRouter<Api> {
         authority::routes(),
         revocations::routes(),
         away::routes(),
+        backup::routes(),
         damage::routes(),
         heals::routes(),
         reach::routes(),
+        quarantine::routes(),
+        verify::routes(),
         withdrawals::routes(),
         node::routes(),
         lists::routes(),

@@ -16,9 +16,11 @@
 
 #![warn(missing_docs)]
 
+pub mod verify;
 mod words;
 
 pub mod authority;
+pub mod backup;
 pub mod cluster;
 pub mod damage;
 pub mod duration;
@@ -29,6 +31,7 @@ pub mod node;
 pub mod page;
 pub mod problem;
 pub mod processes;
+pub mod quarantine;
 pub mod reach;
 pub mod request;
 pub mod time;

@@ -149,7 +149,7 @@ pub struct StatusOfLists {
     /// it started. At most 20.
     #[serde(default)]
     pub contradicted: Vec<ContradictedList>,
-    /// How many cannot be loaded and are set aside.
+    /// How many cannot be loaded and are in quarantine.
     pub quarantined: u64,
 }
 

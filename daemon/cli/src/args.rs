@@ -5,6 +5,7 @@ mod cluster;
 mod dev;
 mod doctor;
 mod help;
+mod keeping;
 mod lists;
 mod pki;
 mod process;
@@ -17,6 +18,7 @@ pub(crate) use cluster::{
 pub(crate) use dev::{Dev, DevCommand, DevDir};
 pub(crate) use doctor::{Bundle, Debug, Doctor};
 pub use help::GROUPS;
+pub(crate) use keeping::{Backup, Quarantine, Replace, Restore};
 pub(crate) use lists::{
     Add, Agenda, Durability, Edit, Entries, Log, Move, Resolve, RmList, Show, SortBy, Undo,
 };
@@ -206,6 +208,29 @@ pub(crate) enum Command {
     /// one that is lost: those wait until another member brings it. Where none has it, --reissue adds
     /// their entries anew, with their ids, by whom and when they were added.
     Repair(Repair),
+    /// Show lists whose documents cannot be loaded, and free them
+    ///
+    /// Such a list can be read as it was last and takes no changes; nothing of it is lost.
+    Quarantine {
+        /// What to do instead.
+        #[command(subcommand)]
+        command: Option<Quarantine>,
+    },
+    /// Read all that this node has of its lists, and tell what is wrong
+    ///
+    /// Each change, each document and all that is shown, and how the lists stand to those of other members.
+    /// Lists whose changes are damaged are put in quarantine. Exits with 0 only when nothing is wrong.
+    Verify,
+    /// Write all lists of this node into a file
+    ///
+    /// As they are at one instant, while the daemon runs. The file says of itself whether it is whole, and
+    /// is there only once it is. It has no keys, certificates, tokens or configuration.
+    Backup(Backup),
+    /// Put the lists of a backup back, as a merge
+    ///
+    /// What is here stays as it is, and what was deleted since the backup stays deleted; doing it twice changes
+    /// nothing more. Nothing is changed if the file is not whole.
+    Restore(Restore),
     /// Show or change what the daemon logs
     LogLevel(LogLevel),
     /// Show how much of the cluster this node reaches

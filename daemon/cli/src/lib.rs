@@ -40,7 +40,7 @@ pub use program::{
     SignedWithdrawal,
 };
 
-use args::{Authority, Cli, Command, Debug, Token};
+use args::{Authority, Backup, Cli, Command, Debug, Global, Rebuild, Token};
 use certificates::{pki, token};
 use cluster::{
     away, events, founding, heals, invitations, partition, reach, revoking, withdrawing,
@@ -54,7 +54,9 @@ use std::ffi::OsString;
 use std::io::Error;
 use std::path::Path;
 use std::process::ExitCode;
-use upkeep::{bundle, complete, doctor, rebuild, repair, status, web};
+use upkeep::{
+    backup, bundle, complete, doctor, quarantine, rebuild, repair, restore, status, verify, web,
+};
 
 /// The whole of `muster`, from its command line (the program's name first) to its exit code.
 ///
@@ -143,6 +145,31 @@ async fn tokens(session: &Session<'_>, command: Token) -> Result<(), Failure> {
     }
 }
 
+async fn backups<'a>(
+    session: impl FnOnce() -> Result<Session<'a>, Failure>,
+    args: &Backup,
+    output: &Output,
+) -> Result<(), Failure> {
+    if args.verify {
+        backup::verify(args, output)
+    } else {
+        backup::make(&session()?, args).await
+    }
+}
+
+async fn rebuilding<'a>(
+    session: impl FnOnce() -> Result<Session<'a>, Failure>,
+    (global, args): (&Global, &Rebuild),
+    output: &Output,
+    program: &Program,
+) -> Result<(), Failure> {
+    if args.offline {
+        rebuild::offline(global, args, output, program)
+    } else {
+        rebuild::online(&session()?, args.list.as_deref()).await
+    }
+}
+
 async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCode, Failure> {
     let session = || Session::new(&cli.global, output);
     let done = match cli.command {
@@ -170,11 +197,12 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Revoke { member, reason } => revoking::revoke(&session()?, &member, reason).await,
         Command::Revocations => revoking::list(&session()?).await,
         Command::Reload => cluster::reload(&session()?).await,
-        Command::Rebuild(args) if args.offline => {
-            rebuild::offline(&cli.global, &args, output, program)
-        }
+        Command::Rebuild(args) => rebuilding(session, (&cli.global, &args), output, program).await,
+        Command::Verify => verify::run(&session()?).await,
+        Command::Backup(args) => backups(session, &args, output).await,
+        Command::Restore(args) => restore::run(&session()?, &args).await,
+        Command::Quarantine { command } => quarantine::run(&session()?, command).await,
         Command::Repair(args) => repair::run(&session()?, &args).await,
-        Command::Rebuild(args) => rebuild::online(&session()?, args.list.as_deref()).await,
         Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
         Command::Partition(args) => partition::partition(&session()?, &args).await,
         Command::Reach => reach::reach(&session()?).await,

@@ -1,10 +1,12 @@
 //! The calls of the API with their types, each named after its operation in `openapi.json`.
 
 mod authority;
+mod backup;
 mod cluster;
 mod lists;
 mod node;
 mod processes;
+mod quarantine;
 mod tokens;
 
 use super::{ApiPath, Client, ClientError, Reply};

@@ -50,6 +50,20 @@ pub(super) fn request(
         .map_err(|error| ClientError::Answer(error.to_string()))
 }
 
+/// A request that brings bytes.
+pub(super) fn upload_request(
+    path: &ApiPath,
+    bytes: Bytes,
+) -> Result<Request<Full<Bytes>>, ClientError> {
+    Request::builder()
+        .method(Method::POST)
+        .uri(path.to_string())
+        .header(HOST, "muster")
+        .header(CONTENT_TYPE, "application/octet-stream")
+        .body(Full::new(bytes))
+        .map_err(|error| ClientError::Answer(error.to_string()))
+}
+
 /// A request for a stream.
 pub(super) fn stream_request(
     path: &ApiPath,

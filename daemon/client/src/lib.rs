@@ -26,6 +26,7 @@
 
 mod calls;
 mod connection;
+mod download;
 mod error;
 mod follow;
 mod path;
@@ -34,6 +35,7 @@ mod sse;
 mod stream;
 
 pub use calls::Answer;
+pub use download::Download;
 pub use error::{ClientError, Problem};
 pub use follow::Follow;
 pub use path::ApiPath;
@@ -41,6 +43,7 @@ pub use socket::{SYSTEM, Search, search};
 pub use sse::ServerEvent;
 pub use stream::EventStream;
 
+use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -106,15 +109,8 @@ impl Client {
     /// Asks for a resource that is text.
     pub async fn text(&self, path: &ApiPath) -> Result<String, ClientError> {
         let request = connection::request(Method::GET, path, None, None)?;
-        match tokio::time::timeout(
-            self.timeout.saturating_add(GRACE),
-            connection::exchange_text(&self.socket, request),
-        )
-        .await
-        {
-            Ok(answered) => answered,
-            Err(_) => Err(ClientError::Timeout(self.timeout)),
-        }
+        self.within(connection::exchange_text(&self.socket, request))
+            .await
     }
 
     /// Sends a request, with a JSON body and an `If-Match` where given.
@@ -126,15 +122,8 @@ impl Client {
         if_match: Option<&str>,
     ) -> Result<Reply, ClientError> {
         let request = connection::request(method, path, body, if_match)?;
-        match tokio::time::timeout(
-            self.timeout.saturating_add(GRACE),
-            connection::exchange(&self.socket, request),
-        )
-        .await
-        {
-            Ok(answered) => answered,
-            Err(_) => Err(ClientError::Timeout(self.timeout)),
-        }
+        self.within(connection::exchange(&self.socket, request))
+            .await
     }
 
     /// All items of a list of things, page by page.
@@ -159,6 +148,32 @@ impl Client {
         }
     }
 
+    /// Sends bytes.
+    pub async fn upload(&self, path: &ApiPath, bytes: Bytes) -> Result<Reply, ClientError> {
+        let request = connection::upload_request(path, bytes)?;
+        self.within(connection::exchange(&self.socket, request))
+            .await
+    }
+
+    /// Asks for bytes, which are read as they come.
+    pub async fn download(&self, path: &ApiPath) -> Result<Download, ClientError> {
+        let request = connection::request(Method::GET, path, None, None)?;
+        let opened = self
+            .within(connection::open_stream(&self.socket, request))
+            .await;
+        opened.map(Download::new)
+    }
+
+    async fn within<T>(
+        &self,
+        answer: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        match tokio::time::timeout(self.timeout.saturating_add(GRACE), answer).await {
+            Ok(answered) => answered,
+            Err(_) => Err(ClientError::Timeout(self.timeout)),
+        }
+    }
+
     /// A stream of server-sent events that is opened when it is first read, and anew whenever it
     /// breaks.
     pub fn follow(&self, path: &ApiPath) -> Follow {
@@ -173,15 +188,10 @@ impl Client {
         last_event_id: Option<&str>,
     ) -> Result<EventStream, ClientError> {
         let request = connection::stream_request(path, last_event_id)?;
-        match tokio::time::timeout(
-            self.timeout.saturating_add(GRACE),
-            connection::open_stream(&self.socket, request),
-        )
-        .await
-        {
-            Ok(opened) => opened.map(EventStream::new),
-            Err(_) => Err(ClientError::Timeout(self.timeout)),
-        }
+        let opened = self
+            .within(connection::open_stream(&self.socket, request))
+            .await;
+        opened.map(EventStream::new)
     }
 }
 

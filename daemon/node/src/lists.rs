@@ -201,13 +201,13 @@ mod tests;
 mod wire;
 
 pub use io::{
-    Change, Command, Compared, Confirmations, Disputed, Edited, Finding, Gone, Input, Lagging,
-    Left, ListRow, Output, Precondition, Recorded, Refusal, Remake, Remote, Replicas, Reply, Row,
-    Settings, Stats,
+    Change, Command, Compared, Confirmations, Disputed, Edited, Finding, Gone, Holder, Input,
+    Lagging, Left, ListRow, Output, Precondition, Recorded, Refusal, Remake, Remote, Replicas,
+    Reply, Row, Settings, Standing, Stats,
 };
 pub use job::{
-    Answer, Done, Job, JobError, Judged, Loaded, Look, Progress, Rebuilt, Seen, Source,
-    SourceError, Without,
+    Answer, Done, Examined, Job, JobError, Judged, Loaded, Look, Progress, Rebuilt, Seen, Source,
+    SourceError, Without, each_change, examine,
 };
 pub use own::Own;
 pub use replication::{Contradiction, Fork};
@@ -223,6 +223,7 @@ use names::{ListId, Shard};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use replication::Replication;
+use std::collections::BTreeSet;
 
 /// How many lists that stand in line are taken up by one call of [`Lists::wake`]: few, since what
 /// clients ask meanwhile waits for its end.
@@ -349,38 +350,49 @@ impl Lists {
                 .replication
                 .asked(edit.replicas)
                 .and_then(|asked| documents.edit(edge, id, by, edit, asked)),
-            Command::EntriesAt(ask::EntriesAt {
-                list,
-                change,
-                timeout,
-            }) => documents.look(edge, id, (list, Look::EntriesAt(change)), timeout),
-            Command::Disputes(ask::Disputes { list, timeout }) => {
-                documents.look(edge, id, (list, Look::Disputes), timeout)
+            Command::EntriesAt(ask) => {
+                let look = Look::EntriesAt(ask.change);
+                documents.look(edge, id, (ask.list, look), ask.timeout)
             }
-            Command::History(ask::History {
-                list,
-                entry,
-                before,
-                most,
-                timeout,
-            }) => {
+            Command::Disputes(ask) => {
+                documents.look(edge, id, (ask.list, Look::Disputes), ask.timeout)
+            }
+            Command::History(ask) => {
                 let look = Look::History {
-                    entry,
-                    before,
-                    most,
+                    entry: ask.entry,
+                    before: ask.before,
+                    most: ask.most,
                 };
-                documents.look(edge, id, (list, look), timeout)
+                documents.look(edge, id, (ask.list, look), ask.timeout)
             }
-            Command::LastOf(ask::LastOf { list, way, timeout }) => {
-                documents.look(edge, id, (list, Look::LastOf { by, way }), timeout)
+            Command::LastOf(ask) => {
+                let look = Look::LastOf { by, way: ask.way };
+                documents.look(edge, id, (ask.list, look), ask.timeout)
             }
             Command::Rebuild(rebuild) => documents.rebuild(edge, id, rebuild),
+            Command::Quarantine(ask) => documents.set_aside(edge, id, ask),
+            Command::Release(ask) => documents.release(edge, id, ask),
+            Command::Replace(ask) => documents.replace(edge, id, ask),
+            Command::Learn(ask) => {
+                let ready = documents.learn_salts(edge, ask);
+                return self.taken(id, ready);
+            }
+            Command::Restore(ask) => {
+                let ready = documents.restore(edge, ask);
+                return self.taken(id, ready.map(|list| [list].into()));
+            }
+            Command::Holders(ask) => self.replication.survey(edge, id, ask),
             Command::Depart(ask::Depart { timeout }) => {
                 self.replication.depart(edge, documents, id, timeout);
                 Ok(())
             }
             Command::Lagging(ask::Lagging) => {
                 edge.reply(id, Ok(Reply::Lagging(self.replication.lagging())));
+                Ok(())
+            }
+            Command::Standings(ask::Standings) => {
+                let all = self.replication.standings(edge);
+                edge.reply(id, Ok(Reply::Standings(all)));
                 Ok(())
             }
             Command::Contradictions(ask::Contradictions) => {
@@ -398,6 +410,19 @@ impl Lists {
             self.edge.reply(id, Err(refusal));
         }
         self.hand_on_events();
+    }
+
+    /// Something of a backup was taken in: what waits for these lists may go on.
+    fn taken(&mut self, id: RequestId, ready: Result<BTreeSet<ListId>, Refusal>) {
+        self.hand_on_events();
+        let lists = match ready {
+            Ok(lists) => lists,
+            Err(refusal) => return self.edge.reply(id, Err(refusal)),
+        };
+        self.edge.reply(id, Ok(Reply::Done));
+        for list in lists {
+            self.run_waiting(list);
+        }
     }
 
     fn fire(&mut self, timer: Timer) {

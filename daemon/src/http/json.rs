@@ -13,6 +13,9 @@ use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// The largest body that is no JSON: a block of a backup fits, with what stands before it.
+const MAX_UPLOAD_BYTES: usize = 24 << 20;
+
 /// The bytes of a request's body, whatever its content type says. The body must have come within
 /// the listener's bound.
 pub(crate) struct RawJson(pub(crate) Bytes);
@@ -21,30 +24,43 @@ impl<S: Sync> FromRequest<S> for RawJson {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        let conn = Conn::of(&parts.extensions)?;
-        if body.size_hint().lower() > MAX_BODY_BYTES as u64
-            && parts.headers.contains_key(header::EXPECT)
-        {
-            return Err(too_large());
-        }
-        let limit = conn.limits().body;
-        let reading = tokio::time::timeout(limit, collect(body));
-        match conn.receiving(reading).await {
-            Ok(bytes) => bytes.map(Self),
-            Err(_) => Err(Problem::new(
-                Kind::Slow,
-                format!(
-                    "the body did not arrive within {} \
-                s",
-                    limit.as_secs()
-                ),
-            )),
-        }
+        receive::<MAX_BODY_BYTES>(request).await.map(Self)
     }
 }
 
-async fn collect(mut body: Body) -> Result<Bytes, Problem> {
+/// The bytes of a request's body that is no JSON and may be larger than that.
+pub(crate) struct Upload(pub(crate) Bytes);
+
+impl<S: Sync> FromRequest<S> for Upload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        receive::<MAX_UPLOAD_BYTES>(request).await.map(Self)
+    }
+}
+
+async fn receive<const MOST: usize>(request: Request) -> Result<Bytes, Problem> {
+    let (parts, body) = request.into_parts();
+    let conn = Conn::of(&parts.extensions)?;
+    if body.size_hint().lower() > MOST as u64 && parts.headers.contains_key(header::EXPECT) {
+        return Err(too_large(MOST));
+    }
+    let limit = conn.limits().body;
+    let reading = tokio::time::timeout(limit, collect(body, MOST));
+    match conn.receiving(reading).await {
+        Ok(bytes) => bytes,
+        Err(_) => Err(Problem::new(
+            Kind::Slow,
+            format!(
+                "the body did not arrive within {} \
+                s",
+                limit.as_secs()
+            ),
+        )),
+    }
+}
+
+async fn collect(mut body: Body, most: usize) -> Result<Bytes, Problem> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
@@ -56,21 +72,21 @@ async fn collect(mut body: Body) -> Result<Bytes, Problem> {
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if whole.is_empty() && body.is_end_stream() && data.len() <= MAX_BODY_BYTES {
+        if whole.is_empty() && body.is_end_stream() && data.len() <= most {
             return Ok(data);
         }
-        if whole.len().saturating_add(data.len()) > MAX_BODY_BYTES {
-            return Err(too_large());
+        if whole.len().saturating_add(data.len()) > most {
+            return Err(too_large(most));
         }
         whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
 }
 
-fn too_large() -> Problem {
+fn too_large(most: usize) -> Problem {
     Problem::new(
         Kind::TooLarge,
-        format!("the body has more than {MAX_BODY_BYTES} bytes"),
+        format!("the body has more than {most} bytes"),
     )
 }
 
@@ -86,7 +102,10 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
-refuses! { RawJson: Malformed Slow TooLarge; }
+refuses! {
+    RawJson: Malformed Slow TooLarge;
+    Upload: Malformed Slow TooLarge;
+}
 
 impl<T> Refuses for Json<T> {
     fn kinds() -> Vec<Kind> {

@@ -9,12 +9,13 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 /// Where all that is no reading is a change.
-const CHANGING: [&str; 6] = [
+const CHANGING: [&str; 7] = [
     "/v1/lists",
     "/v1/processes",
     "/v1/groups",
     "/v1/invitations",
     "/v1/revocations",
+    "/v1/restore",
     "/add_entry",
 ];
 
@@ -66,6 +67,7 @@ mod tests {
             (Method::DELETE, "/v1/members/n2"),
             (Method::POST, "/v1/members/n2/revoke"),
             (Method::POST, "/v1/revocations"),
+            (Method::POST, "/v1/restore"),
             (Method::POST, "/add_entry"),
         ] {
             assert!(is_refused(&method, path), "{method} {path}");

@@ -72,7 +72,8 @@ fn parse_cursor(text: &str) -> Result<Vec<u8>, Problem> {
     key.filter(|key| !key.is_empty()).ok_or_else(bad_cursor)
 }
 
-fn cursor(key: &[u8]) -> String {
+/// What is written of the key of a cursor.
+pub(crate) fn cursor(key: &[u8]) -> String {
     use std::fmt::Write;
     key.iter()
         .fold(String::with_capacity(2 * key.len()), |mut text, byte| {

@@ -50,6 +50,7 @@ unchecked!(
     api::cluster::LeaveQuery,
     api::lists::ListsQuery,
     api::processes::LinkQuery,
+    api::quarantine::ReplaceQuery,
     api::processes::MonitorQuery
 );
 

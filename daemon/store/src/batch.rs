@@ -3,6 +3,8 @@
 //! One [`Batch`] collects the writes of all commits of a group. It is also what later rows of the
 //! group are judged by: the entry that the first one added is the old entry of the second.
 
+mod dropping;
+
 use super::commit::Failure;
 use super::db::{Db, Outlives, Space, View};
 use super::{ReadError, keys, rows};
@@ -43,7 +45,7 @@ pub(super) fn weight(row: &Row) -> usize {
             entries.chain(settled).chain(changes).sum()
         }
         Row::Salt(salt) => salt.relayed().bytes().len(),
-        Row::List { .. } | Row::Made { .. } => 0,
+        Row::List { .. } | Row::Made { .. } | Row::Release { .. } | Row::Drop { .. } => 0,
         Row::Quarantine { reason, .. } => reason.len(),
     };
     bytes.saturating_add(KEYS)
@@ -180,9 +182,16 @@ impl<'db> Batch<'db> {
                 self.put(Space::Made, key, rows::encode_made(id.seq)?);
             }
             Row::Salt(salt) => self.set_meta(&keys::salt(salt), Some(salt.relayed().bytes())),
-            Row::Quarantine { list, reason } => {
-                self.set_meta(&keys::quarantine(*list), Some(reason.as_bytes()))
+            Row::Quarantine {
+                list,
+                since_ms,
+                reason,
+            } => {
+                let row = rows::encode_quarantine(*since_ms, reason)?;
+                self.set_meta(&keys::quarantine(*list), Some(&row));
             }
+            Row::Release { list } => self.set_meta(&keys::quarantine(*list), None),
+            Row::Drop { list } => self.drop_list(*list)?,
         }
         Ok(())
     }

@@ -91,14 +91,16 @@ impl Work {
     /// Lists that need not be made anew any more: they are, or cannot be.
     fn remade(&self) -> impl Iterator<Item = ListId> {
         self.rows.iter().filter_map(|row| match row {
-            Row::View { list, .. } | Row::LeaveOut { list, .. } | Row::Quarantine { list, .. } => {
-                Some(*list)
-            }
+            Row::View { list, .. }
+            | Row::LeaveOut { list, .. }
+            | Row::Quarantine { list, .. }
+            | Row::Drop { list } => Some(*list),
             Row::Change { .. }
             | Row::Entry { .. }
             | Row::List { .. }
             | Row::Snapshot { .. }
             | Row::Made { .. }
+            | Row::Release { .. }
             | Row::Salt(_) => None,
         })
     }

@@ -74,7 +74,7 @@ impl Space {
         Self::Meta,
     ];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Changes => "changes",
             Self::Vectors => "vectors-2",
@@ -310,6 +310,7 @@ impl Db {
 
 /// A consistent view of the committed and synced rows: fjall publishes a batch, as a whole, after
 /// its sync.
+#[derive(Clone)]
 pub(super) struct View {
     snapshot: fjall::Snapshot,
     db: Arc<Db>,
@@ -321,6 +322,11 @@ impl View {
             snapshot: db.database.snapshot(),
             db,
         }
+    }
+
+    /// Whether it is of that opening of the database.
+    pub(super) fn is_of(&self, db: &Arc<Db>) -> bool {
+        Arc::ptr_eq(&self.db, db)
     }
 
     pub(super) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Slice>, ReadError> {

@@ -51,6 +51,12 @@ pub(super) fn seq_of(key: &[u8]) -> Option<u64> {
     key.get(32..)?.try_into().ok().map(u64::from_be_bytes)
 }
 
+/// The key of the change before one, of the same actor.
+pub(super) fn change_before(key: &[u8], seq: u64) -> Vec<u8> {
+    let actor = key.get(..32).unwrap_or_default();
+    [actor, &seq.saturating_sub(1).to_be_bytes()].concat()
+}
+
 /// `vectors`: list ‖ actor.
 pub(super) fn vector(list: ListId, actor: Actor) -> Vec<u8> {
     [list.0, actor.0].concat()

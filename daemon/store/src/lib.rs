@@ -47,7 +47,7 @@
 //! | | `cluster` | record: the cluster machine's state |
 //! | | `table` | the number of the table of entries' fields (2) by which all lists were made |
 //! | | `probe` | nothing |
-//! | | `quarantine/` ‖ list id | the reason |
+//! | | `quarantine/` ‖ list id | record: since when, and the reason; of earlier programs the reason alone |
 //! | | `token/` ‖ token id (8) | record: [`TokenRow`] |
 //! | | `salt/` ‖ node id ‖ salt (16) | [`Salt`](crdt::list::Salt), as its node has signed it |
 //!
@@ -62,6 +62,7 @@
 
 #![warn(missing_docs)]
 
+mod backup;
 mod batch;
 mod commit;
 mod convert;
@@ -76,8 +77,9 @@ mod rows;
 mod salvage;
 mod syncs;
 
+pub use backup::{Backup, BackupError};
 pub use open::OpenError;
-pub use read::{AgendaKey, ReadError, Reader};
+pub use read::{AgendaKey, Quarantined, ReadError, Reader};
 pub use rows::TokenRow;
 pub use salvage::{Damage, Salvaged};
 

@@ -2,7 +2,12 @@
 //! consistent view.
 
 mod opening;
+mod presence;
+mod quarantine;
 mod source;
+mod tables;
+
+pub use quarantine::Quarantined;
 
 pub(super) use opening::{Known, known, quarantined};
 
@@ -28,6 +33,10 @@ pub enum ReadError {
     /// The disk, or the database on it, failed.
     #[error("{0}")]
     Failed(String),
+    /// A table of the database does not hold what was written: a block of the disk went bad. Trying again does
+    /// not help.
+    #[error("a table of the database is damaged: {0}")]
+    Damaged(String),
     /// A row of the list's view does not hold what it should. The view can be made anew from the
     /// list's changes.
     #[error("a row of the list {list} is damaged: {reason}")]
@@ -75,8 +84,30 @@ impl ReadError {
 
 impl From<fjall::Error> for ReadError {
     fn from(error: fjall::Error) -> Self {
-        Self::Failed(error.to_string())
+        if is_damage(&error) {
+            Self::Damaged(error.to_string())
+        } else {
+            Self::Failed(error.to_string())
+        }
     }
+}
+
+/// Whether a block was read that is not what was written.
+fn is_damage(error: &fjall::Error) -> bool {
+    use fjall::LsmError as E;
+    matches!(
+        error,
+        fjall::Error::Storage(
+            E::ChecksumMismatch { .. }
+                | E::Decompress(_)
+                | E::InvalidTag(_)
+                | E::InvalidTrailer
+                | E::InvalidHeader(_)
+                | E::Utf8(_)
+        ) | fjall::Error::Decompress(_)
+            | fjall::Error::InvalidTag(_)
+            | fjall::Error::InvalidTrailer
+    )
 }
 
 /// Where an entry stands in the order of all entries of all lists: by due time (none last), list,
@@ -120,15 +151,38 @@ impl AgendaKey {
 #[derive(Clone)]
 pub struct Reader {
     slot: Arc<Slot>,
+    /// What all is read from, if that is one instant.
+    instant: Option<View>,
 }
 
 impl Reader {
     pub(super) fn new(slot: Arc<Slot>) -> Self {
-        Self { slot }
+        Self {
+            slot,
+            instant: None,
+        }
     }
 
     pub(super) fn view(&self) -> Result<View, ReadError> {
-        self.slot.get().map(View::of).ok_or(ReadError::Reopening)
+        let db = self.slot.get().ok_or(ReadError::Reopening)?;
+        match &self.instant {
+            None => Ok(View::of(db)),
+            Some(view) if view.is_of(&db) => Ok(view.clone()),
+            // It must not keep a store from being reopened.
+            Some(_) => Err(ReadError::Reopening),
+        }
+    }
+
+    /// A reader to which the store stays as it is now. Rows that are replaced stay on the disk as long as it
+    /// is there.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn at_this_instant(&self) -> Result<Self, ReadError> {
+        Ok(Self {
+            slot: Arc::clone(&self.slot),
+            instant: Some(self.view()?),
+        })
     }
 
     /// The line of a list; also of one without entries.
@@ -268,15 +322,6 @@ impl Reader {
         self.view()?
             .scan(Space::Entries, (Bound::Included(list.0.to_vec()), before))
             .count_keys()
-    }
-
-    /// Why a list is in quarantine; `None` if it is not.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn quarantine(&self, list: ListId) -> Result<Option<String>, ReadError> {
-        let reason = self.view()?.get(Space::Meta, &keys::quarantine(list))?;
-        Ok(reason.map(|reason| String::from_utf8_lossy(&reason).into_owned()))
     }
 
     /// What was kept last with [`super::Store::keep_cluster`].

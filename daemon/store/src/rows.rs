@@ -172,6 +172,26 @@ pub(super) fn decode_snapshot(bytes: &[u8]) -> Result<(VersionVector, Bytes), Re
     Ok((covers.into(), Bytes::copy_from_slice(document)))
 }
 
+/// Since when a list is in quarantine, and why.
+pub(super) fn encode_quarantine(since_ms: i64, reason: &str) -> Result<Vec<u8>, RecordError> {
+    let mut writer = Writer::new(VERSION);
+    writer.put(1, &since_ms).put_bytes(2, reason.as_bytes());
+    writer.finish()
+}
+
+/// Reads [`encode_quarantine`]; also where a program wrote the row that put the words of the reason there
+/// alone: since when is not known then.
+pub(super) fn decode_quarantine(bytes: &[u8]) -> (Option<i64>, String) {
+    let words = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    // Words do not begin with the byte of a version.
+    let record = Record::read(VERSION, bytes).ok();
+    let told = record.and_then(|record| Some((record.need(1).ok()?, record.fields().bytes(2)?)));
+    match told {
+        Some((since_ms, reason)) => (Some(since_ms), words(reason)),
+        None => (None, words(bytes)),
+    }
+}
+
 /// What is kept of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRow {
@@ -266,6 +286,15 @@ mod tests {
             expires_ms: 1,
         };
         assert_eq!(TokenRow::decode(&token.encode().unwrap()), Ok(token));
+    }
+
+    #[test]
+    fn the_row_of_a_quarantine_reads_back_also_from_an_earlier_program() {
+        let bytes = encode_quarantine(7, "changes are missing").unwrap();
+        let read = decode_quarantine(&bytes);
+        assert_eq!(read, (Some(7), "changes are missing".to_owned()));
+        let earlier = decode_quarantine(b"changes are missing");
+        assert_eq!(earlier, (None, "changes are missing".to_owned()));
     }
 
     #[test]

@@ -7,6 +7,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "store_suite/backup.rs"]
+mod backup;
 #[path = "store_suite/convert.rs"]
 mod convert;
 #[path = "store_suite/convert_faults.rs"]

@@ -150,6 +150,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/backup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All lists of this node as they are at one instant, as a file that says of itself whether it is whole
+         *     (docs/backup.md). It has no keys, certificates, tokens or configuration. What was rewritten meanwhile takes its
+         *     place on the disk until the file has been read. An answer that ends without an end mark is no backup.
+         */
+        get: operations["backup"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/damage": {
         parameters: {
             query?: never;
@@ -1007,6 +1028,88 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/quarantine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The lists of this node that are in quarantine: their documents cannot be made from their changes. They can be
+         *     read as they were last, take no changes, and lose nothing.
+         */
+        get: operations["quarantine"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quarantine/{list}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is wrong with a list in quarantine: all of its changes are read and its document is tried, which takes as
+         *     long as loading it. Connected members are asked what they have of it, for up to 5 seconds.
+         */
+        get: operations["quarantined_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quarantine/{list}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tries to make the document of a list in quarantine from the changes on the disk, as after an update of the
+         *     program, and takes the list out of quarantine if that succeeds. The attempt goes on after the timeout.
+         */
+        post: operations["release_list"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quarantine/{list}/replace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts all that is here of a list in quarantine aside, into a file, and takes the list from the connected
+         *     members that have it, as if it had never been here. Refused while no connected member has it, and where this
+         *     node has changes of it that none of them has, unless that is forced. Waits for the list to come until the
+         *     timeout; it goes on coming after that.
+         */
+        post: operations["replace_list"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/reach": {
         parameters: {
             query?: never;
@@ -1062,6 +1165,28 @@ export interface paths {
          *     restart. If there is a mistake in them, nothing is changed. SIGHUP does the same.
          */
         post: operations["reload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts a backup back, or a part of one that is a backup itself, of at most 24 MiB: its changes are merged into the
+         *     lists as those of a peer are. What is here already stays as it is, what was deleted since stays deleted, and doing
+         *     it twice changes nothing more. Waits until all that can be taken is on the disk; `muster restore` cuts a
+         *     file of any size.
+         */
+        post: operations["restore"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1168,6 +1293,28 @@ export interface paths {
          *     valid, and streams that were opened with it end. On the unix socket only.
          */
         delete: operations["revoke_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reads all that this node has of some lists: whether each change is what was written, whether they make the
+         *     list's document, and whether that is what is shown and compared with other members. Lists whose changes are
+         *     damaged are put in quarantine. A part has at most `limit` lists and takes some seconds; `next` is the cursor of the
+         *     part that follows.
+         */
+        post: operations["verify"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2179,6 +2326,16 @@ export interface components {
             /** @description To be given as `cursor` for what follows; null at the end. */
             next: string | null;
         };
+        /** @description A member that has a list. */
+        ListHolder: {
+            /**
+             * Format: int64
+             * @description How many changes of the list it has.
+             */
+            changes: number;
+            /** @description Which member, by name. */
+            node: string;
+        };
         /** @description What `/v1/lists/{list}/watch` sends. */
         ListStreamEvent: {
             /** @description The list as it is. */
@@ -2272,6 +2429,21 @@ export interface components {
              * @description They did not answer a probe.
              */
             suspect: number;
+        };
+        /** @description How the lists of this node stand to those of a member. */
+        MemberReplicas: {
+            /**
+             * Format: int64
+             * @description How long ago that was, in milliseconds.
+             */
+            compared_ms_ago: number;
+            /**
+             * Format: int64
+             * @description How many lists differed when they were compared last, by digest: also those that are being written.
+             */
+            differing: number;
+            /** @description Which member, by name. */
+            node: string;
         };
         /**
          * @description What a node is, by its certificate.
@@ -2711,6 +2883,66 @@ export interface components {
             /** @enum {string} */
             event: "lagged";
         };
+        /** @description What is wrong with a list in quarantine. */
+        QuarantineDetails: {
+            /**
+             * Format: int64
+             * @description How many bytes they take.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description How many changes of it could be read.
+             */
+            changes: number;
+            /** @description Why its document cannot be made now; null if it can, and the list can be released. */
+            document: string | null;
+            /** @description What is wrong with its changes, in words; at most 100. */
+            faults: string[];
+            /** @description The connected members that have it. */
+            holders: components["schemas"]["ListHolder"][];
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description How many faults there are beyond those.
+             */
+            omitted: number;
+            /** @description Why, in words. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Since when; null if a program put it there that did not note the time.
+             */
+            since: string | null;
+            /**
+             * Format: int64
+             * @description How many of its changes on this node none of them has.
+             */
+            unconfirmed: number;
+        };
+        /** @description The lists in quarantine. */
+        QuarantineReport: {
+            /** @description The lists, by name. */
+            items: components["schemas"]["QuarantinedList"][];
+        };
+        /** @description A list in quarantine: its document cannot be made on this node. It can be read as it was last. */
+        QuarantinedList: {
+            /**
+             * Format: int64
+             * @description How many changes of it are on this node's disk.
+             */
+            changes: number;
+            /** @description Its name; null if no row of the store says it. */
+            name: string | null;
+            /** @description Why, in words. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Since when; null if a program put it there that did not note the time.
+             */
+            since: string | null;
+        };
         /**
          * @description How a node reaches another one.
          *
@@ -2879,6 +3111,16 @@ export interface components {
              */
             missing: number;
         };
+        /** @description What became of a list that was tried again. */
+        ReleasedList: {
+            /**
+             * Format: int64
+             * @description How many entries it has.
+             */
+            entries: number;
+            /** @description Its name. */
+            name: string;
+        };
         /** @description What came of reading the configuration again. */
         ReloadResult: {
             /**
@@ -2904,6 +3146,27 @@ export interface components {
              */
             expires_at: string;
         };
+        /** @description What became of a list that is taken from other members. */
+        ReplacedList: {
+            /**
+             * Format: int64
+             * @description How many changes are in it.
+             */
+            changes: number;
+            /** @description Whether all that they have is here again; else it is under way. */
+            complete: boolean;
+            /** @description The file on the node's host that has all that was here of it: a backup, for `muster restore`. */
+            file: string;
+            /** @description From which members it is taken. */
+            from: string[];
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description How many of them no connected member had.
+             */
+            unconfirmed: number;
+        };
         /** @description What became of waiting until several nodes have a change on disk. */
         ReplicaConfirmations: {
             /**
@@ -2924,6 +3187,32 @@ export interface components {
             field: components["schemas"]["EntryField"];
             /** @description The value that it shall have, written as the values of a conflict are. */
             value: string;
+        };
+        /** @description What became of a part of a backup. */
+        RestoreResult: {
+            /** @description The lists in it, in its order. */
+            lists: components["schemas"]["RestoredList"][];
+        };
+        /** @description What became of a list of a backup. */
+        RestoredList: {
+            /**
+             * Format: int64
+             * @description How many changes were here already.
+             */
+            known: number;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description How many changes were not taken: they are damaged, build on changes that are neither here nor in the
+             *     backup, or no node that this one trusts has signed for their authors.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description How many changes came new to this node.
+             */
+            restored: number;
         };
         /** @description A node that is shut out for ever, or an authority that is withdrawn. */
         Revocation: {
@@ -3041,7 +3330,7 @@ export interface components {
             lagging: components["schemas"]["LaggingList"][];
             /**
              * Format: int64
-             * @description How many cannot be loaded and are set aside.
+             * @description How many cannot be loaded and are in quarantine.
              */
             quarantined: number;
         };
@@ -3266,6 +3555,41 @@ export interface components {
             replicas?: components["schemas"]["ReplicaConfirmations"];
             /** @description What stays as it is; of very much the first 100. */
             skipped: components["schemas"]["SkippedField"][];
+        };
+        /** @description What was found in some lists. */
+        VerifiedPart: {
+            /**
+             * Format: int64
+             * @description How many bytes these take.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description How many changes of them.
+             */
+            changes: number;
+            /** @description What is wrong. */
+            faults: components["schemas"]["VerifyFault"][];
+            /**
+             * Format: int64
+             * @description How many lists were read.
+             */
+            lists: number;
+            /** @description How the lists of all stand to those of the connected members. */
+            members: components["schemas"]["MemberReplicas"][];
+            /** @description The `cursor` of the next part; null if this was the last one. */
+            next: string | null;
+        };
+        /** @description Something that is wrong. */
+        VerifyFault: {
+            /** @description In which list; null if it is in what is of all lists or of none. */
+            list: string | null;
+            /** @description Whether the list is in quarantine, because of this or since before. */
+            quarantined: boolean;
+            /** @description What to do about it. */
+            remedy: string;
+            /** @description What is wrong, in words. */
+            what: string;
         };
         /**
          * @description Which entries, by whether they are out of sight until a later day.
@@ -3963,6 +4287,80 @@ export interface operations {
                 };
             };
             /** @description `/problems/busy`: The node is busy; `/problems/full`: The node has no room; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    backup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10174,6 +10572,436 @@ export interface operations {
             };
         };
     };
+    quarantine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lists */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantineReport"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    quarantined_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantineDetails"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-quarantined`: The list is not quarantined */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    release_list: {
+        parameters: {
+            query?: {
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is out of quarantine */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReleasedList"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-quarantined`: The list is not quarantined */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/still-damaged`: The list's document cannot be made */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    replace_list: {
+        parameters: {
+            query?: {
+                /** @description Also where this node has changes of the list that no connected member has. */
+                force?: boolean;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is taken from other members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplacedList"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-quarantined`: The list is not quarantined */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-holder`: No connected member has the list; `/problems/unconfirmed`: Only this node has some of the list's changes; `/problems/still-damaged`: The list's document cannot be made */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     reach: {
         parameters: {
             query?: never;
@@ -10428,6 +11256,120 @@ export interface operations {
             };
             /** @description `/problems/internal`: The daemon failed */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description What became of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RestoreResult"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -11112,6 +12054,94 @@ export interface operations {
             };
             /** @description `/problems/disk-full`: The disk is full */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    verify: {
+        parameters: {
+            query?: {
+                /** @description How many at most. A page of large things may have fewer. */
+                limit?: number;
+                /** @description The `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerifiedPart"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -266,6 +266,7 @@ fn quarantine(node: &Node, list: &str) -> anyhow::Result<()> {
     let (tell, told) = channel();
     let row = Row::Quarantine {
         list: ListId::of(&ListName::new(list)?),
+        since_ms: 0,
         reason: "a test says so".to_owned(),
     };
     store.commit(

@@ -19,6 +19,7 @@ pub const GROUPS: &[(&str, &[&str])] = &[
             "reopen",
             "conflicts",
             "resolve",
+            "restore",
             "log",
             "undo",
             "redo",
@@ -76,6 +77,10 @@ pub const GROUPS: &[(&str, &[&str])] = &[
             "reload",
             "rebuild",
             "repair",
+            "verify",
+            "quarantine",
+            "backup",
+            "restore",
             "log-level",
             "debug",
             "completions",
@@ -90,6 +95,7 @@ pub const GROUPS: &[(&str, &[&str])] = &[
 const RISKY: &[&str] = &[
     "away",
     "back",
+    "backup",
     "dev",
     "done",
     "edit",
@@ -105,10 +111,12 @@ const RISKY: &[&str] = &[
     "move",
     "register",
     "rebuild",
+    "release",
     "reload",
     "renew",
     "reopen",
     "repair",
+    "replace",
     "resolve",
     "retire",
     "revoke",
@@ -121,6 +129,7 @@ const RISKY: &[&str] = &[
     "uninvite",
     "unlink",
     "unregister",
+    "verify",
 ];
 
 /// The margin left of a command's name, and what stands between it and its words.

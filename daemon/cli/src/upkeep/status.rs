@@ -179,7 +179,7 @@ fn lists(lists: &StatusOfLists) -> String {
     }
     match lists.quarantined {
         0 => words,
-        quarantined => format!("{words}, {quarantined} set aside"),
+        quarantined => format!("{words}, {quarantined} in quarantine"),
     }
 }
 

@@ -1,13 +1,15 @@
 //! What clients can ask of the lists machine, each question with the kind of its answer.
 
 use super::io::{
-    Command, Disputed, Edited, Lagging as ListLagging, Precondition, Recorded, Replicas, Reply,
+    Command, Disputed, Edited, Holder, Lagging as ListLagging, Precondition, Recorded, Replicas,
+    Reply, Standing,
 };
 use super::replication::{Contradiction, Fork};
 use crate::machine::asks;
+use bytes::Bytes;
 use crdt::entry::{self, Entry};
 use crdt::list::{Moment, Way};
-use names::{ChangeHash, EntryId, ListName};
+use names::{ChangeHash, EntryId, ListId, ListName};
 use std::time::Duration;
 
 /// Change a list: one change of its document.
@@ -103,6 +105,66 @@ pub struct Rebuild {
     pub timeout: Duration,
 }
 
+/// How this node's lists stand to those of its connected peers, as far as they were compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Standings;
+
+/// Which connected members have a list, and how far it has come there. Members that do not answer
+/// before the deadline are not named, nor are observers.
+#[derive(Clone, Debug)]
+pub struct Holders {
+    /// Which list.
+    pub list: ListName,
+    /// How long to wait for their answers.
+    pub timeout: Duration,
+}
+
+/// Put a list in quarantine, because its rows were found to be damaged.
+#[derive(Clone, Debug)]
+pub struct Quarantine {
+    /// Which list.
+    pub list: ListId,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// Make the document of a list in quarantine from its raw changes, and if that succeeds take the list out
+/// of quarantine. Goes on after the deadline.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// Which list.
+    pub list: ListName,
+    /// How long to wait for the end.
+    pub timeout: Duration,
+}
+
+/// Remove all rows of a list in quarantine, and take the list from other members as one that was never
+/// here. Whoever asks has put the rows aside.
+#[derive(Clone, Debug)]
+pub struct Replace {
+    /// Which list.
+    pub list: ListName,
+}
+
+/// Learn salts of actors that are in a backup. Those that prove nothing are passed over.
+#[derive(Clone, Debug)]
+pub struct Learn {
+    /// As their nodes have signed them.
+    pub salts: Vec<Bytes>,
+}
+
+/// Take what a backup has of a list: it is judged as what a peer sends. The answer comes at once, before anything
+/// is on the disk.
+#[derive(Clone, Debug)]
+pub struct Restore {
+    /// Which list.
+    pub list: ListName,
+    /// Raw changes.
+    pub changes: Vec<Bytes>,
+    /// What the list is without there, as records.
+    pub left_out: Vec<Bytes>,
+}
+
 asks!(Command => Reply {
     Edit: Command::Edit => Edited: Reply::Edited(edited) => edited,
     Depart: Command::Depart => u64: Reply::Unconfirmed(lists) => lists,
@@ -113,5 +175,12 @@ asks!(Command => Reply {
     Rebuild: Command::Rebuild => u64: Reply::Rebuilt(lists) => lists,
     Forks: Command::Forks => Vec<Fork>: Reply::Forks(forks) => forks,
     Contradictions: Command::Contradictions => Vec<Contradiction>: Reply::Contradictions(all) => all,
+    Holders: Command::Holders => Vec<Holder>: Reply::Holders(holders) => holders,
+    Quarantine: Command::Quarantine => (): Reply::Done => (),
+    Release: Command::Release => (): Reply::Done => (),
+    Replace: Command::Replace => (): Reply::Done => (),
+    Standings: Command::Standings => Vec<Standing>: Reply::Standings(all) => all,
+    Learn: Command::Learn => (): Reply::Done => (),
+    Restore: Command::Restore => (): Reply::Done => (),
     Lagging: Command::Lagging => Vec<ListLagging>: Reply::Lagging(lists) => lists,
 });

@@ -14,6 +14,7 @@
 //! | `commits` | writes on their way, and the answers that are due when they return |
 //! | `digest` | a sum over each list, of what is on the disk |
 //! | `rebuilds` | lists whose rows are made anew from their changes |
+//! | `releases` | lists in quarantine whose documents are tried again |
 //! | `leaving` | lists from which changes are to be left out |
 //! | `owners` | whose an actor is |
 //!
@@ -39,9 +40,11 @@ mod jobs;
 mod leaving;
 mod line;
 mod owners;
+mod quarantine;
 mod rebuild;
 mod requests;
 mod resident;
+mod restoring;
 mod waiting;
 mod worked;
 mod written;
@@ -64,6 +67,7 @@ use line::Line;
 use names::{Actor, ChangeId, ListId, ListName, NodeId, Shard};
 pub(super) use owners::Unproved;
 use owners::{Learned, Owners};
+use quarantine::Releases;
 use rand_chacha::ChaCha8Rng;
 use rebuild::Rebuilds;
 use resident::{Place, Resident};
@@ -90,6 +94,7 @@ pub(super) struct Documents {
     applying: BTreeMap<ListId, Applying>,
     commits: Commits,
     rebuilds: Rebuilds,
+    releases: Releases,
     leaving: BTreeMap<ListId, Leaving>,
     /// How often this node has taken another actor of its salt for a list.
     renewed: BTreeMap<ListId, u8>,
@@ -114,6 +119,7 @@ impl Documents {
             applying: BTreeMap::new(),
             commits: Commits::default(),
             rebuilds: Rebuilds::new(settings.remake),
+            releases: Releases::default(),
             leaving: BTreeMap::new(),
             renewed: BTreeMap::new(),
             events: VecDeque::new(),
@@ -346,7 +352,8 @@ impl Documents {
     pub(super) fn expire(&mut self, edge: &mut Edge, request: RequestId) -> bool {
         let waited = self.edits.expire(request)
             || self.looking.remove(&request).is_some()
-            || self.rebuilds.expire(request);
+            || self.rebuilds.expire(request)
+            || self.releases.expire(request);
         if waited {
             edge.reply(request, Err(Refusal::Timeout));
         }
@@ -385,7 +392,8 @@ impl Documents {
             self.edits.len()
                 + self.looking.len()
                 + self.commits.verdicts()
-                + self.rebuilds.requests(),
+                + self.rebuilds.requests()
+                + self.releases.len(),
         );
     }
 

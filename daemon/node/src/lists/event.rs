@@ -67,6 +67,8 @@ pub(super) enum Event {
         settled: Vec<Bytes>,
         changes: Vec<RawChange>,
     },
+    /// Nothing of that list is here any more: it is to be taken from the peers.
+    Dropped(ListId),
     /// That node has said of two changes with one number that they are its own.
     Contradicting { node: NodeId, list: ListId },
     /// A commit failed: the documents forgot all that was not on the disk, and all that was to be

@@ -16,7 +16,7 @@ use crate::wire::{Channel, CloseReason, ConnId, Protocol, RequestId, WriteError,
 use bytes::Bytes;
 use crdt::entry::{Author, Entry, Field};
 use crdt::list::{Account, Dispute, Undone};
-use crdt::vector::Sums;
+use crdt::vector::{Sums, VersionVector};
 use names::{Actor, ChangeHash, EntryId, ListId, ListName, NodeId, NodeName, Role, Shard};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -151,6 +151,20 @@ pub enum Command {
     Contradictions(ask::Contradictions),
     /// Make the rows of lists anew.
     Rebuild(ask::Rebuild),
+    /// Tell which connected members have a list, and how far.
+    Holders(ask::Holders),
+    /// Put a list in quarantine.
+    Quarantine(ask::Quarantine),
+    /// Try to make the document of a list in quarantine.
+    Release(ask::Release),
+    /// Remove a list in quarantine from this node, to take it from other members.
+    Replace(ask::Replace),
+    /// Tell how this node's lists stand to those of its peers.
+    Standings(ask::Standings),
+    /// Take salts of a backup.
+    Learn(ask::Learn),
+    /// Take what a backup has of a list.
+    Restore(ask::Restore),
 }
 
 /// An `If-Match`: the tag that the addressed thing must still have.
@@ -270,6 +284,32 @@ pub enum Reply {
     Contradictions(Vec<Contradiction>),
     /// To `Rebuild`: of how many lists the rows were made anew.
     Rebuilt(u64),
+    /// To `Holders`.
+    Holders(Vec<Holder>),
+    /// To `Standings`: a line for each peer with which lists were compared, in the order of ids.
+    Standings(Vec<Standing>),
+    /// To `Quarantine`, `Release` and `Replace`: it is done. To `Learn` and `Restore`: it was taken in, and is judged.
+    Done,
+}
+
+/// How this node's lists stand to those of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which peer.
+    pub peer: NodeId,
+    /// How many lists differed when they were compared last.
+    pub differing: u64,
+    /// How long ago that was.
+    pub ago: Duration,
+}
+
+/// What a connected member has of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Which member.
+    pub peer: NodeId,
+    /// How far it has come there; empty if the member does not have the list.
+    pub vector: VersionVector,
 }
 
 /// What an edit came to.
@@ -351,8 +391,16 @@ pub enum Refusal {
         have: usize,
     },
     /// The list is quarantined.
-    #[error("the list is quarantined: its document cannot be loaded")]
+    #[error(
+        "the list is quarantined: its document cannot be loaded; muster quarantine why LIST tells more"
+    )]
     Quarantined,
+    /// The list is not quarantined.
+    #[error("the list {0:?} is not quarantined")]
+    NotQuarantined(String),
+    /// The list's changes still do not make its document.
+    #[error("the list stays in quarantine: {0}")]
+    StillDamaged(String),
     /// The list's changes do not make its document, so that its rows cannot be made from them.
     #[error("the rows of the list cannot be made anew: {0}")]
     Damaged(String),

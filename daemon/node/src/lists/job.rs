@@ -1,11 +1,15 @@
 //! What runs on a blocking thread: all reading of the store, and whatever takes long in a large
 //! document.
 
+mod examining;
 mod leaving;
 mod looking;
+mod merging;
 
+pub use examining::{Examined, examine};
 pub use leaving::{Judged, Without};
 pub use looking::{Look, Seen};
+pub use merging::each_change;
 
 use super::io::ListRow;
 use super::own::Own;
@@ -13,20 +17,16 @@ use crate::wire::RequestId;
 use bytes::Bytes;
 use crdt::entry::Entry;
 use crdt::list::{
-    self, Applied, ApplyError, CheckedChange, Document, LeftOut, LoadError, RawChange, in_order,
+    self, Applied, ApplyError, CheckedChange, Document, LeftOut, LoadError, RawChange,
 };
 use crdt::vector::{Range, Tip, VersionVector};
 use leaving::{leave_out, rulings};
 use looking::see;
+use merging::merged;
 use names::{Actor, ChangeHash, ChangeId, ListId, ListName, NodeId};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How many changes of an actor are read at once while several actors' changes are merged: a change
-/// may have 4 MiB.
-const READ_AHEAD: u64 = 16;
-/// The same of all actors together, where there are not more of these.
-const READ_AHEAD_OF_ALL: u64 = 4_096;
 /// How many earlier changes are looked up for what a peer said of a list. The others stay unknown: they
 /// are not confirmed.
 const MAX_EARLIER: usize = 4_096;
@@ -233,10 +233,15 @@ pub trait Source {
     fn changes_aside(&self, list: ListId) -> Result<Vec<Bytes>, SourceError>;
 }
 
-/// The store cannot be read now.
+/// The store cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the store cannot be read: {0}")]
-pub struct SourceError(pub String);
+#[error("the store cannot be read: {reason}")]
+pub struct SourceError {
+    /// Why, for people.
+    pub reason: String,
+    /// Whether what is on the disk is not what was written: then it does not help to try again.
+    pub is_damage: bool,
+}
 
 impl Job {
     /// Does the work. May block on the store and take seconds for a large list.
@@ -286,8 +291,8 @@ impl Job {
     }
 }
 
-/// A snapshot is only a cache: if it does not give what the store's vector names, all changes are
-/// read instead.
+/// A snapshot is only a cache: if it is damaged, or does not give what the store's vector names, all
+/// changes are read instead.
 fn load(
     list: ListId,
     name: &ListName,
@@ -295,7 +300,11 @@ fn load(
     source: &dyn Source,
 ) -> Result<Loaded, JobError> {
     let vector = source.vector(list)?;
-    if let Some((covers, snapshot)) = source.snapshot(list)?
+    let snapshot = match source.snapshot(list) {
+        Err(error) if error.is_damage => None,
+        read => read?,
+    };
+    if let Some((covers, snapshot)) = snapshot
         && let Ok(loaded) = assemble(
             list,
             name,
@@ -412,73 +421,4 @@ fn read(
         changes,
         complete,
     }))
-}
-
-/// The changes of several actors, each after those of them that it depends on: merged by their first
-/// operation's number, which is above those of all changes that a change depends on, but for one that
-/// writes nothing. Where the bytes end within equal numbers, what depends on such a one may come before it:
-/// who takes them keeps it until then. The flag: whether these are all.
-fn merged(
-    list: ListId,
-    ranges: &[Range],
-    most_bytes: usize,
-    source: &dyn Source,
-) -> Result<(Vec<Bytes>, bool), SourceError> {
-    let actors = u64::try_from(ranges.len().max(1)).unwrap_or(u64::MAX);
-    let ahead = (READ_AHEAD_OF_ALL / actors).clamp(1, READ_AHEAD);
-    let mut cursors: Vec<Cursor> = ranges
-        .iter()
-        .map(|range| Cursor {
-            left: *range,
-            ahead,
-            read: VecDeque::new(),
-        })
-        .collect();
-    let mut order = BTreeSet::new();
-    for (index, cursor) in cursors.iter_mut().enumerate() {
-        order.extend(cursor.peek(list, source)?.map(|start| (start, index)));
-    }
-    let (mut changes, mut bytes) = (Vec::<Bytes>::new(), 0usize);
-    while let Some((_, index)) = order.pop_first() {
-        let Some(cursor) = cursors.get_mut(index) else {
-            break;
-        };
-        let Some(change) = cursor.read.pop_front() else {
-            break;
-        };
-        if !changes.is_empty() && bytes.saturating_add(change.len()) > most_bytes {
-            return Ok((in_order(changes, |bytes| bytes), false));
-        }
-        bytes = bytes.saturating_add(change.len());
-        changes.push(change);
-        order.extend(cursor.peek(list, source)?.map(|start| (start, index)));
-    }
-    Ok((in_order(changes, |bytes| bytes), true))
-}
-
-/// One actor's changes, read a few at a time.
-struct Cursor {
-    left: Range,
-    /// How many are read at once.
-    ahead: u64,
-    read: VecDeque<Bytes>,
-}
-
-impl Cursor {
-    /// The next change's first operation; one that cannot be parsed sorts last and is left to its
-    /// receiver to refuse.
-    fn peek(&mut self, list: ListId, source: &dyn Source) -> Result<Option<u64>, SourceError> {
-        if self.read.is_empty() && self.left.from <= self.left.to {
-            let to = self
-                .left
-                .to
-                .min(self.left.from.saturating_add(self.ahead - 1));
-            self.read = source.changes(list, Range { to, ..self.left })?.into();
-            self.left.from = to.saturating_add(1);
-        }
-        Ok(self
-            .read
-            .front()
-            .map(|bytes| list::start_op(bytes).unwrap_or(u64::MAX)))
-    }
 }

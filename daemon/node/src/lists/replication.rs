@@ -15,6 +15,7 @@
 //! | `forks` | lists of which a peer has another branch |
 //! | `contradictions` | nodes that have signed two changes with one number |
 //! | `owning` | whom this node has asked whose an actor is |
+//! | `surveys` | clients that ask what members have of a list |
 //! | `watchers`, `waits`, `departure` | who waits for whose confirmation |
 //!
 //! It takes connections, messages of peers, the view of the cluster, and [`Event`]s of the
@@ -45,13 +46,14 @@ mod repair;
 mod replicas;
 mod rounds;
 mod serving;
+mod surveys;
 mod vectors;
 mod watchers;
 
 use super::documents::Documents;
 use super::edge::{Edge, Timer};
 use super::event::{Committed, Event, Origin};
-use super::io::{Lagging, Output, Stats};
+use super::io::{Lagging, Output, Standing, Stats};
 use super::wire::Message;
 pub use contradictions::Contradiction;
 pub use forks::Fork;
@@ -76,6 +78,7 @@ use rounds::Rounds;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use surveys::Surveys;
 use vectors::{Purpose, Vectors};
 use watchers::Watchers;
 
@@ -107,6 +110,7 @@ pub(super) struct Replication {
     watchers: Watchers,
     waits: Waits,
     departure: Departure,
+    surveys: Surveys,
     /// When a peer behind a metered link is compared with next.
     metered_compared: Instant,
     rng: ChaCha8Rng,
@@ -135,6 +139,7 @@ impl Replication {
             watchers: Watchers::default(),
             waits: Waits::default(),
             departure: Departure::default(),
+            surveys: Surveys::default(),
             metered_compared: Instant::default(),
             rng,
         }
@@ -175,6 +180,7 @@ impl Replication {
             self.flows.gone(peer);
             self.differing.gone(peer);
             self.forks.gone(peer);
+            self.surveys.gone(edge, peer);
             self.begin_repairs(edge, documents);
             return;
         }
@@ -232,6 +238,7 @@ impl Replication {
                 changes,
             } => self.settled(edge, (list, &name), &settled, &changes),
             Event::Orphaned(list) => self.await_missing(edge, list),
+            Event::Dropped(list) => self.take_from_all(edge, documents, list),
             Event::Contradicting { node, list } => self.contradicts(edge, node, list),
             Event::Failed => self.forget_work(),
         }
@@ -325,6 +332,11 @@ impl Replication {
         self.rounds.lagging().collect()
     }
 
+    /// How the lists stand to those of the peers.
+    pub(super) fn standings(&self, edge: &Edge) -> Vec<Standing> {
+        self.rounds.standings(edge.now.instant).collect()
+    }
+
     /// Adds the numbers of replication.
     pub(super) fn count(&self, stats: &mut Stats) {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
@@ -334,7 +346,8 @@ impl Replication {
         stats.differing = self.rounds.differing();
         stats.forked = count(self.forks.lists());
         stats.lag = self.rounds.lag();
-        stats.requests_waiting += count(self.waits.len() + self.departure.len());
+        stats.requests_waiting +=
+            count(self.waits.len() + self.departure.len() + self.surveys.len());
     }
 
     /// Closes the connection of a peer that breaks the protocol.

@@ -40,7 +40,10 @@ impl Outdated {
         let (list, is_damaged) = match error {
             ReadError::View { list, .. } => (*list, true),
             ReadError::Converted { list } => (*list, false),
-            ReadError::Reopening | ReadError::Failed(_) | ReadError::Row { .. } => return None,
+            ReadError::Reopening
+            | ReadError::Failed(_)
+            | ReadError::Damaged(_)
+            | ReadError::Row { .. } => return None,
         };
         Some(Self { list, is_damaged })
     }

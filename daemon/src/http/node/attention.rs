@@ -331,13 +331,14 @@ fn lists(stats: &node::lists::Stats) -> Vec<Attention> {
     let mut found = Vec::new();
     if stats.quarantined > 0 {
         let what = format!(
-            "{} lists cannot be loaded and are set aside",
+            "{} lists cannot be loaded and are in quarantine",
             stats.quarantined
         );
         found.push(critical(
             what,
-            "other members still have them; the log says why (journalctl -u muster -p warning); \
-                send a maintainer muster debug bundle",
+            "muster quarantine names them, muster quarantine why LIST says why; then muster quarantine \
+                release LIST, after an update, or muster quarantine replace LIST to take one from other \
+                members",
         ));
     }
     if stats.changes_unsigned > 0 {

@@ -44,6 +44,7 @@ pub(crate) async fn examination(api: &Api) -> Result<Examination, Problem> {
     let (here, members) = tokio::join!(here, peers::examine(api.service()));
     let mut items = here.map_err(Problem::internal)?;
     items.extend(store(api));
+    items.extend(quarantined(api));
     items.extend(configuration(api).await);
     items.extend(search::examine(&api.service().search(), seeds));
     let expected = api.service().expected(&api.policy().expected);
@@ -67,6 +68,19 @@ fn store(api: &Api) -> Vec<Finding> {
     let finding =
         |one: &Known| Finding::critical(check, crate::doctor::HERE, one.words(), one.remedy());
     damages.iter().map(finding).collect()
+}
+
+/// The lists in quarantine.
+fn quarantined(api: &Api) -> Option<Finding> {
+    let lists = api.service().snapshot().lists.quarantined;
+    (lists > 0).then(|| {
+        Finding::critical(
+            "lists",
+            crate::doctor::HERE,
+            format!("{lists} lists are in quarantine: they take no changes"),
+            "muster quarantine names them, and muster quarantine why LIST says what to do",
+        )
+    })
 }
 
 /// Whether the files would serve for a restart, and whether they are what is in force.

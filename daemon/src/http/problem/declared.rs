@@ -60,6 +60,13 @@ refuses! {
     lists::ask::LastOf: List Change Store Busy Quarantined Unknown Deadline;
     lists::ask::Depart: Store Busy Unknown Deadline;
     lists::ask::Rebuild: List Store Busy Quarantined Unknown Deadline DiskFull;
+    lists::ask::Holders: Busy Unknown;
+    lists::ask::Quarantine: Store Busy Unknown;
+    lists::ask::Release: NotQuarantined StillDamaged Store Busy Unknown Deadline DiskFull;
+    lists::ask::Replace: NotQuarantined Store Busy Unknown DiskFull;
+    lists::ask::Standings: Busy Unknown;
+    lists::ask::Learn: Store Busy Unknown;
+    lists::ask::Restore: Store Busy Quarantined Unknown;
     // What the cluster machine is asked.
     cluster::ask::Join: Store Busy Unknown DiskFull;
     cluster::ask::Leave: Store Busy Unknown DiskFull;

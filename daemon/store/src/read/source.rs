@@ -86,6 +86,9 @@ impl Source for Reader {
 
 impl From<ReadError> for SourceError {
     fn from(error: ReadError) -> Self {
-        Self(error.to_string())
+        Self {
+            is_damage: matches!(error, ReadError::Damaged(_)),
+            reason: error.to_string(),
+        }
     }
 }

@@ -53,6 +53,7 @@ fn fill(store: &Store) {
         store,
         vec![Row::Quarantine {
             list: rows::id(2),
+            since_ms: 7,
             reason: "it is odd".to_owned(),
         }],
     )
@@ -84,10 +85,10 @@ fn everything_committed_is_there_after_a_restart() {
     assert_eq!(recovered.quarantined, [rows::id(2)]);
     assert_eq!(recovered.cluster, Some(Bytes::from_static(b"roster")));
     let reader = store.reader();
-    assert_eq!(
-        reader.quarantine(rows::id(2)).unwrap().as_deref(),
-        Some("it is odd")
-    );
+    let row = reader.quarantine(rows::id(2)).unwrap().unwrap();
+    assert_eq!((row.since_ms, row.reason.as_str()), (Some(7), "it is odd"));
+    assert_eq!(row.name, Some(rows::name(2)));
+    assert_eq!(reader.quarantines().unwrap(), [row]);
     assert_eq!(reader.name(rows::id(1)).unwrap(), Some(rows::name(1)));
     assert_eq!(reader.name(rows::id(9)).unwrap(), None);
     assert_eq!(reader.vector(rows::id(1)).unwrap(), vector(3));

@@ -185,11 +185,32 @@ impl Image {
                 self.snapshots
                     .insert(*list, (covers.clone(), bytes.clone()));
             }
-            Row::Quarantine { list, reason } => {
+            Row::Quarantine { list, reason, .. } => {
                 self.quarantined.insert(*list, reason.clone());
             }
+            Row::Release { list } => {
+                self.quarantined.remove(list);
+            }
+            Row::Drop { list } => self.drop_list(*list),
         }
         Ok(())
+    }
+
+    /// Removes everything of a list.
+    fn drop_list(&mut self, list: ListId) {
+        let hashes: Vec<ChangeHash> = self.changes_of(list).map(|bytes| hash_of(bytes)).collect();
+        for hash in hashes {
+            self.hashes.remove(&hash);
+        }
+        self.changes.retain(|(of, ..), _| *of != list);
+        self.entries.retain(|(of, _), _| *of != list);
+        self.left_out.retain(|(of, _), _| *of != list);
+        self.aside.retain(|(of, _), _| *of != list);
+        self.made.retain(|(of, _), _| *of != list);
+        self.lists.remove(&list);
+        self.snapshots.remove(&list);
+        self.quarantined.remove(&list);
+        self.remake.remove(&list);
     }
 
     /// Moves changes of a list aside, and makes its view anew.

@@ -21,7 +21,10 @@ impl<'a> Reader<'a> {
 
     fn image(&self) -> Result<&Image, SourceError> {
         if self.broken {
-            Err(SourceError("it is being reopened".into()))
+            Err(SourceError {
+                reason: "it is being reopened".into(),
+                is_damage: false,
+            })
         } else {
             Ok(self.image)
         }

@@ -416,7 +416,10 @@ impl World {
                 | Reply::Lagging(_)
                 | Reply::Forks(_)
                 | Reply::Contradictions(_)
-                | Reply::Rebuilt(_)),
+                | Reply::Rebuilt(_)
+                | Reply::Holders(_)
+                | Reply::Standings(_)
+                | Reply::Done),
             ) => {
                 return self
                     .problems

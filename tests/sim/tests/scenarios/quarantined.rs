@@ -3,8 +3,8 @@
 use crate::entries::name;
 use crate::script::Script;
 use bytes::Bytes;
-use names::ListId;
-use node::lists::{Lagging, Refusal, Reply, ask};
+use names::{Actor, ListId};
+use node::lists::{Command, Holder, Lagging, Refusal, Reply, ask};
 use std::time::Duration;
 
 #[test]
@@ -73,4 +73,117 @@ fn a_list_that_does_not_load_is_quarantined_alone() {
     assert!(world.lists_stats(0).changes_refused > 0);
     assert_eq!(world.lists_stats(0).quarantined, 1);
     assert_eq!(world.titles(1, "ann"), ["bread", "y"]);
+}
+
+/// Two hosts that have a list, the first of which cannot load it any more; with the changes that it had.
+fn with_a_list_in_quarantine() -> (Script, Vec<((ListId, Actor, u64), Bytes)>) {
+    let mut world = Script::compared(2);
+    for title in ["milk", "bread"] {
+        world.add(0, "bob", title);
+        world.run_until_agreed(1_000);
+    }
+    let bob = ListId::of(&name("bob"));
+    let changes = &mut world.hosts[0].disk.image.changes;
+    let of_bob = changes.iter().filter(|((list, ..), _)| *list == bob);
+    let kept: Vec<_> = of_bob.map(|(key, bytes)| (*key, bytes.clone())).collect();
+    for (key, _) in &kept {
+        changes.insert(*key, Bytes::from_static(b"rubbish"));
+    }
+    world.restart(0);
+    world.add(0, "bob", "x");
+    world.run_ms(1_000);
+    assert_eq!(world.lists_stats(0).quarantined, 1);
+    (world, kept)
+}
+
+fn asked(world: &mut Script, ask: impl Into<Command>) -> Result<Reply, Refusal> {
+    let request = world.ask_lists(0, ListId::of(&name("bob")), ask);
+    world.run_ms(1_000);
+    world.list_reply(request).unwrap().clone()
+}
+
+fn release() -> ask::Release {
+    ask::Release {
+        list: name("bob"),
+        timeout: Duration::from_secs(5),
+    }
+}
+
+#[test]
+fn a_list_is_released_as_soon_as_its_document_can_be_made() {
+    let (mut world, kept) = with_a_list_in_quarantine();
+    let refused = asked(&mut world, release());
+    assert!(
+        matches!(refused, Err(Refusal::StillDamaged(_))),
+        "{refused:?}"
+    );
+    world.add(1, "bob", "eggs");
+    world.run_ms(1_000);
+    world.hosts[0].disk.image.changes.extend(kept);
+    assert_eq!(asked(&mut world, release()), Ok(Reply::Done));
+    assert!(world.hosts[0].disk.image.quarantined.is_empty());
+    world.run_until_agreed(8_000);
+    assert_eq!(world.titles(0, "bob"), ["milk", "bread", "eggs"]);
+    world.restart(0);
+    let added = world.add(0, "bob", "tea");
+    world.run_until_agreed(8_000);
+    assert!(world.list_reply(added).unwrap().is_ok());
+    let refused = asked(&mut world, release());
+    assert_eq!(refused, Err(Refusal::NotQuarantined("bob".to_owned())));
+}
+
+#[test]
+fn a_list_is_replaced_by_what_the_others_have() {
+    let (mut world, _) = with_a_list_in_quarantine();
+    let holders = ask::Holders {
+        list: name("bob"),
+        timeout: Duration::from_secs(5),
+    };
+    let Ok(Reply::Holders(told)) = asked(&mut world, holders) else {
+        panic!("nothing was told");
+    };
+    let theirs = world.hosts[1].disk.image.vector(ListId::of(&name("bob")));
+    let peer = world.hosts[1].peer.id;
+    assert_eq!(
+        told,
+        [Holder {
+            peer,
+            vector: theirs
+        }]
+    );
+    let replace = ask::Replace { list: name("bob") };
+    assert_eq!(asked(&mut world, replace), Ok(Reply::Done));
+    world.run_until_agreed(8_000);
+    assert_eq!(world.titles(0, "bob"), ["milk", "bread"]);
+    assert_eq!(world.lists_stats(0).quarantined, 0);
+    let added = world.add(0, "bob", "tea");
+    world.run_until_agreed(8_000);
+    assert!(world.list_reply(added).unwrap().is_ok());
+    world.restart(0);
+    world.run_until_agreed(8_000);
+    assert_eq!(world.titles(1, "bob"), ["milk", "bread", "tea"]);
+}
+
+#[test]
+fn damage_of_the_disk_puts_a_list_in_quarantine() {
+    let mut world = Script::compared(2);
+    world.add(0, "bob", "milk");
+    world.run_until_agreed(1_000);
+    let bob = ListId::of(&name("bob"));
+    let ask = ask::Quarantine {
+        list: bob,
+        reason: "a block went bad".to_owned(),
+    };
+    let waiting = world.add(0, "bob", "bread");
+    assert_eq!(asked(&mut world, ask), Ok(Reply::Done));
+    assert_eq!(world.lists_stats(0).quarantined, 1);
+    assert!(world.list_reply(waiting).is_some());
+    let quarantined = &world.hosts[0].disk.image.quarantined;
+    assert_eq!(
+        quarantined.get(&bob).map(String::as_str),
+        Some("a block went bad")
+    );
+    assert_eq!(asked(&mut world, release()), Ok(Reply::Done));
+    world.run_until_agreed(8_000);
+    assert_eq!(world.titles(0, "bob")[0], "milk");
 }

@@ -71,6 +71,37 @@ fn damage() -> Vec<Try> {
     ]
 }
 
+fn backup() -> Vec<Try> {
+    vec![
+        ask("/v1/backup", "GET", "/v1/backup", 200),
+        ask("/v1/backup", "GET", "/v1/backup?x=1", 400),
+        ask("/v1/restore", "POST", "/v1/restore", 422),
+        ask("/v1/restore", "POST", "/v1/restore?x=1", 400),
+        ask("/v1/verify", "POST", "/v1/verify", 200),
+        ask("/v1/verify", "POST", "/v1/verify?cursor=%21", 400),
+        ask("/v1/verify", "POST", "/v1/verify?limit=0", 422),
+    ]
+}
+
+fn quarantine() -> Vec<Try> {
+    let of = |template, method, action: &str| {
+        let path = format!("/v1/quarantine/nosuch{action}");
+        ask(template, method, path, 404)
+    };
+    let (one, release, replace) = (
+        "/v1/quarantine/{list}",
+        "/v1/quarantine/{list}/release",
+        "/v1/quarantine/{list}/replace",
+    );
+    vec![
+        ask("/v1/quarantine", "GET", "/v1/quarantine", 200),
+        ask("/v1/quarantine", "GET", "/v1/quarantine?x=1", 400),
+        of(one, "GET", ""),
+        of(release, "POST", "/release"),
+        of(replace, "POST", "/replace?force=true"),
+    ]
+}
+
 fn node_and_cluster() -> Vec<Try> {
     vec![
         ask("/v1/node", "GET", "/v1/node", 200),
@@ -455,6 +486,8 @@ async fn every_path_and_status_is_as_the_openapi_document_says() -> anyhow::Resu
     for attempt in [
         node_and_cluster(),
         damage(),
+        quarantine(),
+        backup(),
         authority::authority(),
         authority::revoking(),
         authority::withdrawing(),

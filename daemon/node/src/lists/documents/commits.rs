@@ -7,6 +7,7 @@ use crate::wire::{WriteError, WriteId};
 use bytes::Bytes;
 use crdt::entry::Entry;
 use crdt::list::{Dispute, Document, RawChange, Salt, Touched};
+use crdt::vector::Sums;
 use names::{EntryId, ListId, ListName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -108,6 +109,17 @@ pub(super) struct Pending {
     pub(super) is_view: bool,
     /// What it settles in the list.
     pub(super) settlement: Option<Settlement>,
+    /// How the list leaves quarantine by it.
+    pub(super) freed: Option<Freed>,
+}
+
+/// How a list leaves quarantine.
+#[derive(Debug)]
+pub(super) enum Freed {
+    /// Its document could be made; with the sums of that.
+    Released(Box<Document>, Sums),
+    /// Nothing of it is here any more.
+    Dropped,
 }
 
 /// What follows from a write by which changes leave a list.
@@ -159,6 +171,7 @@ impl Commits {
                 verdicts,
                 is_view: false,
                 settlement: None,
+                freed: None,
             },
             rows,
         );
@@ -181,6 +194,7 @@ impl Commits {
             verdicts: Vec::new(),
             is_view: false,
             settlement: Some(settlement),
+            freed: None,
         };
         self.write(edge, pending, rows);
     }
@@ -193,8 +207,29 @@ impl Commits {
             verdicts: Vec::new(),
             is_view: true,
             settlement: None,
+            freed: None,
         };
         self.write(edge, pending, vec![row]);
+    }
+
+    /// Writes how a list leaves quarantine.
+    pub(super) fn free(
+        &mut self,
+        edge: &mut Edge,
+        list: ListId,
+        freed: Freed,
+        verdicts: Vec<Verdict>,
+        rows: Vec<Row>,
+    ) {
+        let pending = Pending {
+            list,
+            advance: None,
+            verdicts,
+            is_view: false,
+            settlement: None,
+            freed: Some(freed),
+        };
+        self.write(edge, pending, rows);
     }
 
     /// Writes a row that nobody waits for.
@@ -207,6 +242,7 @@ impl Commits {
                 verdicts: Vec::new(),
                 is_view: false,
                 settlement: None,
+                freed: None,
             },
             vec![row],
         );

@@ -138,7 +138,7 @@ impl Documents {
                     None => self.resident.discard(list),
                 }
             }
-            Err(JobError::Source(_)) => {
+            Err(JobError::Source(error)) if !error.is_damage => {
                 self.resident.discard(list);
                 let again = Leaving {
                     is_under_way: false,
@@ -148,7 +148,7 @@ impl Documents {
                 edge.after(RELOAD_AFTER, Timer::Reload(list));
                 return false;
             }
-            Err(error @ (JobError::Load(_) | JobError::Gap)) => {
+            Err(error) => {
                 tracing::error!(%list, %error, "changes cannot be left out of a list");
                 self.resident.discard(list);
             }

@@ -208,14 +208,14 @@ impl Documents {
                 };
                 self.commits.view(edge, list, view);
             }
-            Err(JobError::Source(_)) => {
+            Err(JobError::Source(error)) if !error.is_damage => {
                 self.resident.discard(list);
                 if let Some(remake) = self.rebuilds.under_way.get(&list).copied() {
                     self.rebuilds.give_back_strays(remake);
                 }
                 return false;
             }
-            Err(error @ (JobError::Load(_) | JobError::Gap)) => {
+            Err(error) => {
                 tracing::error!(%list, %error, "the rows of a list cannot be made anew");
                 self.resident.discard(list);
                 self.rebuild_ended(edge, list, Err(Refusal::Damaged(error.to_string())));

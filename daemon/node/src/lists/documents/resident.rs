@@ -93,8 +93,11 @@ impl Resident {
     }
 
     /// A document that is new, was loaded, or comes back from a job; `unsaved` more changes than
-    /// the snapshot has.
+    /// the snapshot has. One of a list that was quarantined meanwhile is of no use.
     pub(super) fn insert(&mut self, list: ListId, document: Box<Document>, unsaved: u64) {
+        if self.quarantined.contains(&list) {
+            return;
+        }
         let before = self.remove(list);
         let unsaved = before
             .map_or(0, |slot| slot.unsaved)
@@ -185,6 +188,10 @@ impl Resident {
     pub(super) fn quarantine(&mut self, list: ListId) {
         self.remove(list);
         self.quarantined.insert(list);
+    }
+
+    pub(super) fn leave_quarantine(&mut self, list: ListId) {
+        self.quarantined.remove(&list);
     }
 
     pub(super) fn quarantined(&self) -> &BTreeSet<ListId> {

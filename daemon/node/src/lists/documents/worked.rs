@@ -30,14 +30,12 @@ impl Documents {
                 self.resident
                     .insert(list, loaded.document, loaded.beyond_snapshot);
             }
-            Done::Loaded(Err(JobError::Source(_))) => {
+            Done::Loaded(Err(JobError::Source(error))) if !error.is_damage => {
                 self.resident.discard(list);
                 edge.after(RELOAD_AFTER, Timer::Reload(list));
                 return None;
             }
-            Done::Loaded(Err(error @ (JobError::Load(_) | JobError::Gap))) => {
-                self.quarantine(edge, list, error.to_string());
-            }
+            Done::Loaded(Err(error)) => self.quarantine(edge, list, error.to_string()),
             Done::Applied(result) => {
                 let applying = self.applying.remove(&list)?;
                 match result {
@@ -57,6 +55,9 @@ impl Documents {
                 self.commits.write_row(edge, list, row);
             }
             Done::Saved(None) => {}
+            Done::Rebuilt(result) if self.releases.is_trying(list) => {
+                self.tried(edge, list, result);
+            }
             Done::Rebuilt(result) => {
                 if !self.rebuilt(edge, list, result) {
                     edge.after(RELOAD_AFTER, Timer::Reload(list));
@@ -117,18 +118,12 @@ impl Documents {
             (Ok(None), Look::Disputes) => Ok(Reply::Disputes(Vec::new())),
             (Ok(None), Look::History { .. }) => Ok(Reply::History(Vec::new())),
             (Ok(None), Look::LastOf { .. }) => Ok(Reply::LastOf(None)),
-            (Err(JobError::Source(_)), _) => Err(Refusal::Unavailable(WriteError::Failed)),
-            (Err(JobError::Load(_) | JobError::Gap), _) => Err(Refusal::Quarantined),
+            (Err(JobError::Source(error)), _) if !error.is_damage => {
+                Err(Refusal::Unavailable(WriteError::Failed))
+            }
+            (Err(_), _) => Err(Refusal::Quarantined),
         };
         edge.reply(request, result);
-    }
-
-    fn quarantine(&mut self, edge: &mut Edge, list: ListId, reason: String) {
-        tracing::error!(%list, reason, "a list is quarantined: its document cannot be loaded");
-        self.resident.quarantine(list);
-        self.forget_sums(list);
-        self.commits
-            .write_row(edge, list, Row::Quarantine { list, reason });
     }
 }
 

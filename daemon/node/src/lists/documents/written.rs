@@ -41,7 +41,11 @@ impl Documents {
             verdicts,
             is_view,
             settlement,
+            freed,
         } = pending;
+        if let Some(freed) = freed {
+            self.freed(edge, list, freed);
+        }
         let changed = advance.map(|advance| self.advanced(edge, list, advance));
         self.events.push_back(Event::Committed(Committed {
             list,
@@ -146,6 +150,7 @@ impl Documents {
             .drain()
             .chain(std::mem::take(&mut self.looking).into_keys())
             .chain(self.rebuilds.fail())
+            .chain(self.releases.fail())
         {
             edge.reply(request, Err(Refusal::Unavailable(error)));
         }

@@ -122,8 +122,20 @@ pub enum Row {
     Quarantine {
         /// Which list.
         list: ListId,
+        /// Since when, in milliseconds since the epoch.
+        since_ms: i64,
         /// Why, for people.
         reason: String,
+    },
+    /// The list's document could be made after all: it takes changes again.
+    Release {
+        /// Which list.
+        list: ListId,
+    },
+    /// Nothing of the list is here any more. Whoever asked for this has put its rows aside.
+    Drop {
+        /// Which list.
+        list: ListId,
     },
 }
 

@@ -228,6 +228,9 @@ impl Replication {
         theirs: Part,
         answer: bool,
     ) {
+        if answer && self.surveyed(edge, (peer, list), &theirs.vector) {
+            return;
+        }
         if documents.is_quarantined(list) {
             return;
         }

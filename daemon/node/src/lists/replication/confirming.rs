@@ -192,7 +192,9 @@ impl Replication {
         documents: &Documents,
         request: RequestId,
     ) {
-        if self.departure.expects(request) {
+        if self.surveys.finish(edge, request) {
+            // It has been answered with what was told by now.
+        } else if self.departure.expects(request) {
             let left = self.unconfirmed(documents);
             self.departure.expire(request);
             edge.reply(request, Ok(Reply::Unconfirmed(left)));

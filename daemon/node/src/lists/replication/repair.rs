@@ -31,6 +31,20 @@ impl Replication {
         self.begin_repairs(edge, documents);
     }
 
+    /// Takes a list from all members that have it.
+    pub(super) fn take_from_all(
+        &mut self,
+        edge: &mut Edge,
+        documents: &mut Documents,
+        list: ListId,
+    ) {
+        let members: Vec<NodeId> = self.peers.heard().map(|(peer, _)| peer).collect();
+        for peer in members {
+            self.queue_repair(documents, peer, list);
+        }
+        self.begin_repairs(edge, documents);
+    }
+
     /// The same, but does not begin yet. False if too many wait.
     pub(super) fn queue_repair(
         &mut self,

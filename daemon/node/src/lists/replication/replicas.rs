@@ -205,7 +205,10 @@ impl Wait {
             | Reply::Lagging(_)
             | Reply::Forks(_)
             | Reply::Contradictions(_)
-            | Reply::Rebuilt(_)) => reply,
+            | Reply::Rebuilt(_)
+            | Reply::Holders(_)
+            | Reply::Standings(_)
+            | Reply::Done) => reply,
         };
         edge.reply(request, Ok(reply));
     }

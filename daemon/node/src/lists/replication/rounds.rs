@@ -4,7 +4,7 @@
 use super::flow::Flows;
 use super::pulls::Pulls;
 use crate::lists::edge::Edge;
-use crate::lists::io::Lagging;
+use crate::lists::io::{Lagging, Standing};
 use crate::lists::wire::{MAX_LEAVES, Message};
 use crate::time::Instant;
 use crate::wire::ConnId;
@@ -357,6 +357,15 @@ impl Rounds {
             list,
             peer,
             lag: at.since(stuck.since),
+        })
+    }
+
+    /// What the last round with each peer found.
+    pub(super) fn standings(&self, now: Instant) -> impl Iterator<Item = Standing> {
+        self.found.iter().map(move |(peer, found)| Standing {
+            peer: *peer,
+            differing: found.lists,
+            ago: now.since(found.at),
         })
     }
 
