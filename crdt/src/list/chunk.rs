@@ -102,7 +102,8 @@ pub(super) fn start_op(bytes: &[u8]) -> Option<u64> {
     skip_to_start_op(&mut body).ok()
 }
 
-fn open(bytes: &[u8]) -> Result<(&[u8], Reader<'_>), ChunkError> {
+/// The checksum of a chunk, and the body.
+pub(super) fn open(bytes: &[u8]) -> Result<(&[u8], Reader<'_>), ChunkError> {
     let mut reader = Reader(bytes);
     if reader.take(4, "magic")? != MAGIC {
         return Err(ChunkError::Malformed("magic"));
@@ -116,6 +117,16 @@ fn open(bytes: &[u8]) -> Result<(&[u8], Reader<'_>), ChunkError> {
         return Err(ChunkError::Malformed("length"));
     }
     Ok((checksum, reader))
+}
+
+/// A chunk of that body, with that checksum.
+pub(super) fn close(checksum: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut chunk = Vec::with_capacity(body.len().saturating_add(16));
+    chunk.extend_from_slice(&MAGIC);
+    chunk.extend_from_slice(checksum);
+    chunk.push(TYPE_CHANGE);
+    block(&mut chunk, body);
+    chunk
 }
 
 fn skip_to_start_op(body: &mut Reader<'_>) -> Result<u64, ChunkError> {
@@ -151,10 +162,25 @@ fn check_columns(body: &mut Reader<'_>) -> Result<(), ChunkError> {
 }
 
 /// Reads from the front of a slice; names what it was reading when the slice ends too early.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: u64, what: &'static str) -> Result<&'a [u8], ChunkError> {
+    pub(super) const EMPTY: Self = Self(&[]);
+
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many bytes are left.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn take(&mut self, length: u64, what: &'static str) -> Result<&'a [u8], ChunkError> {
         let length = usize::try_from(length).map_err(|_| ChunkError::Malformed(what))?;
         let (taken, rest) = self
             .0
@@ -164,13 +190,13 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn block(&mut self, what: &'static str) -> Result<&'a [u8], ChunkError> {
+    pub(super) fn block(&mut self, what: &'static str) -> Result<&'a [u8], ChunkError> {
         let length = self.unsigned(what)?;
         self.take(length, what)
     }
 
     /// A number of things that take at least a byte each.
-    fn count(&mut self, what: &'static str) -> Result<u64, ChunkError> {
+    pub(super) fn count(&mut self, what: &'static str) -> Result<u64, ChunkError> {
         let count = self.unsigned(what)?;
         if usize::try_from(count).is_ok_and(|count| count <= self.0.len()) {
             Ok(count)
@@ -179,11 +205,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn unsigned(&mut self, what: &'static str) -> Result<u64, ChunkError> {
+    pub(super) fn unsigned(&mut self, what: &'static str) -> Result<u64, ChunkError> {
         leb128(self, what).map(|(bits, _)| bits)
     }
 
-    fn signed(&mut self, what: &'static str) -> Result<i64, ChunkError> {
+    pub(super) fn signed(&mut self, what: &'static str) -> Result<i64, ChunkError> {
         let (bits, length) = leb128(self, what)?;
         let unused = 64u32.saturating_sub(7 * length);
         Ok((bits << unused).cast_signed() >> unused)
@@ -228,4 +254,40 @@ fn leb128(reader: &mut Reader<'_>, what: &'static str) -> Result<(u64, u32), Chu
         }
     }
     Err(ChunkError::Malformed(what))
+}
+
+/// How many of them there are.
+pub(super) fn length<T>(items: &[T]) -> u64 {
+    u64::try_from(items.len()).unwrap_or(u64::MAX)
+}
+
+/// Some bytes, after their number.
+pub(super) fn block(to: &mut Vec<u8>, bytes: &[u8]) {
+    unsigned(to, length(bytes));
+    to.extend_from_slice(bytes);
+}
+
+/// Writes a number as LEB128.
+pub(super) fn unsigned(to: &mut Vec<u8>, mut value: u64) {
+    loop {
+        let [low, ..] = value.to_le_bytes();
+        value >>= 7;
+        if value == 0 {
+            return to.push(low & 0x7f);
+        }
+        to.push(low | 0x80);
+    }
+}
+
+/// The same with a sign.
+pub(super) fn signed(to: &mut Vec<u8>, mut value: i64) {
+    loop {
+        let [low, ..] = value.to_le_bytes();
+        let is_negative = low & 0x40 != 0;
+        value >>= 7;
+        if value == if is_negative { -1 } else { 0 } {
+            return to.push(low & 0x7f);
+        }
+        to.push(low | 0x80);
+    }
 }

@@ -45,9 +45,11 @@ impl Documents {
                         self.resident.insert(list, document, 0);
                         self.applied(edge, list, applying, applied);
                     }
-                    Err(_) => self.spoiled(edge, list, &applying),
+                    Err(error) => self.spoiled(edge, list, &applying, &error),
                 }
             }
+            Done::CaughtUp(Ok(document)) => self.resident.insert(list, document, 0),
+            Done::CaughtUp(Err(error)) => self.quarantine(edge, list, error.to_string()),
             Done::Saved(Some((covers, bytes))) => {
                 let row = Row::Snapshot {
                     list,
@@ -123,7 +125,7 @@ impl Documents {
         edge.reply(request, result);
     }
 
-    fn quarantine(&mut self, edge: &mut Edge, list: ListId, reason: String) {
+    pub(super) fn quarantine(&mut self, edge: &mut Edge, list: ListId, reason: String) {
         tracing::error!(%list, reason, "a list is quarantined: its document cannot be loaded");
         self.resident.quarantine(list);
         self.forget_sums(list);
