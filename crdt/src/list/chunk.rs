@@ -14,8 +14,8 @@ use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS};
 use names::{Actor, ChangeHash, ChangeId};
 use sha2::{Digest, Sha256};
 
-const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
-const TYPE_CHANGE: u8 = 1;
+pub(super) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+pub(super) const TYPE_CHANGE: u8 = 1;
 /// Column specifications: id << 4 | type, from Automerge's storage format.
 const ACTION_COLUMN: u64 = 4 << 4 | 2;
 const PREDECESSORS_COLUMN: u64 = 7 << 4;
@@ -119,16 +119,6 @@ pub(super) fn open(bytes: &[u8]) -> Result<(&[u8], Reader<'_>), ChunkError> {
     Ok((checksum, reader))
 }
 
-/// A chunk of that body, with that checksum.
-pub(super) fn close(checksum: &[u8], body: &[u8]) -> Vec<u8> {
-    let mut chunk = Vec::with_capacity(body.len().saturating_add(16));
-    chunk.extend_from_slice(&MAGIC);
-    chunk.extend_from_slice(checksum);
-    chunk.push(TYPE_CHANGE);
-    block(&mut chunk, body);
-    chunk
-}
-
 fn skip_to_start_op(body: &mut Reader<'_>) -> Result<u64, ChunkError> {
     for _ in 0..body.count("dependencies")? {
         body.take(32, "dependency")?;
@@ -162,11 +152,10 @@ fn check_columns(body: &mut Reader<'_>) -> Result<(), ChunkError> {
 }
 
 /// Reads from the front of a slice; names what it was reading when the slice ends too early.
+#[derive(Clone)]
 pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) const EMPTY: Self = Self(&[]);
-
     pub(super) fn of(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -254,40 +243,4 @@ fn leb128(reader: &mut Reader<'_>, what: &'static str) -> Result<(u64, u32), Chu
         }
     }
     Err(ChunkError::Malformed(what))
-}
-
-/// How many of them there are.
-pub(super) fn length<T>(items: &[T]) -> u64 {
-    u64::try_from(items.len()).unwrap_or(u64::MAX)
-}
-
-/// Some bytes, after their number.
-pub(super) fn block(to: &mut Vec<u8>, bytes: &[u8]) {
-    unsigned(to, length(bytes));
-    to.extend_from_slice(bytes);
-}
-
-/// Writes a number as LEB128.
-pub(super) fn unsigned(to: &mut Vec<u8>, mut value: u64) {
-    loop {
-        let [low, ..] = value.to_le_bytes();
-        value >>= 7;
-        if value == 0 {
-            return to.push(low & 0x7f);
-        }
-        to.push(low | 0x80);
-    }
-}
-
-/// The same with a sign.
-pub(super) fn signed(to: &mut Vec<u8>, mut value: i64) {
-    loop {
-        let [low, ..] = value.to_le_bytes();
-        let is_negative = low & 0x40 != 0;
-        value >>= 7;
-        if value == if is_negative { -1 } else { 0 } {
-            return to.push(low & 0x7f);
-        }
-        to.push(low | 0x80);
-    }
 }

@@ -108,8 +108,8 @@ pub struct Document {
     /// The entries that were added here one after the other, last.
     pub(super) run: Option<Run>,
     pub(super) vector: VersionVector,
-    /// Each actor's last change.
-    last: BTreeMap<Actor, ChangeHash>,
+    /// Each actor's last change, and what that contributes to the sums.
+    last: BTreeMap<Actor, (ChangeHash, Sums)>,
     /// The highest number of an operation.
     pub(super) max_op: u64,
     name: ListName,
@@ -281,10 +281,12 @@ impl Document {
         message: &str,
         size: usize,
     ) {
-        let (last, tip) = (self.vector.tip(id.actor), Tip::of(id, hash));
-        self.sums.advance(self.id, last, tip);
+        let tip = Tip::of(id, hash);
+        let share = Sums::of(self.id, tip);
+        let last = self.last.insert(id.actor, (hash, share));
+        let last = last.map_or_else(Sums::default, |(_, share)| share);
+        self.sums.advance(last, share);
         self.vector.insert(tip);
-        self.last.insert(id.actor, hash);
         let author = message::author(message);
         let takes_back = message::act(message) != Act::Edit;
         self.authorship
@@ -335,7 +337,7 @@ impl Document {
 
     /// An actor's last change.
     pub(super) fn last_change(&self, actor: Actor) -> Option<ChangeHash> {
-        self.last.get(&actor).copied()
+        self.last.get(&actor).map(|(hash, _)| *hash)
     }
 
     /// The changes that it has. The first change of every list is not among them.

@@ -19,7 +19,7 @@
 //! | `57` | the value | | its bytes |
 //! | `70` | how many values it overwrites | 0 | 0 |
 
-use super::chunk::{self, Reader, block, length, signed, unsigned};
+use super::chunk::{self, Reader};
 use super::judge::{MAX_AUTHOR_BYTES, MAX_COUNTER};
 use super::outline::{MAX_KEY_BYTES, OpName, Outline, Written, entry_id};
 use super::plain::Plain;
@@ -47,6 +47,8 @@ enum Value<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Operation<'a> {
     key: &'a str,
+    /// The length and the type of the value.
+    meta: u64,
     value: Option<Value<'a>>,
 }
 
@@ -66,12 +68,18 @@ impl<'a> Addition<'a> {
     /// if it is to be left to Automerge.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (checksum, body) = chunk::open(bytes).ok()?;
-        let addition = Self::take_apart(body)?;
-        let is_sound = addition.is_within_bounds() && addition.write(checksum) == bytes;
-        is_sound.then_some(addition)
+        let (addition, columns) = Self::take_apart(body.clone())?;
+        let mut frame = Expected(bytes);
+        frame.bytes(&chunk::MAGIC)?;
+        frame.bytes(checksum)?;
+        frame.unsigned(chunk::TYPE_CHANGE.into())?;
+        frame.unsigned(u64::try_from(body.len()).ok()?)?;
+        addition.check_frame(frame, &columns)?;
+        addition.check_columns(columns)?;
+        addition.is_within_bounds().then_some(addition)
     }
 
-    fn take_apart(mut body: Reader<'a>) -> Option<Self> {
+    fn take_apart(mut body: Reader<'a>) -> Option<(Self, Columns<'a>)> {
         let mut deps = Vec::new();
         for _ in 0..body.count("dependencies").ok()? {
             let hash = body.take(32, "dependency").ok()?;
@@ -87,14 +95,16 @@ impl<'a> Addition<'a> {
         {
             return None;
         }
-        Some(Self {
+        let columns = columns(body)?;
+        let addition = Self {
             deps,
             id: ChangeId { actor, seq },
             start_op,
             seconds,
             message,
-            operations: operations(body)?,
-        })
+            operations: operations(&columns)?,
+        };
+        Some((addition, columns))
     }
 
     /// Whether the judge lets numbers, message and dependencies pass.
@@ -139,71 +149,85 @@ impl<'a> Addition<'a> {
     /// Whether each map has each key once, and none that is too long.
     fn has_sound_keys(&self) -> bool {
         let mut maps = self.operations.split(|operation| operation.value.is_none());
+        let mut keys: Vec<&str> = Vec::new();
         maps.all(|values| {
-            let mut keys: Vec<&str> = values.iter().map(|operation| operation.key).collect();
+            keys.clear();
+            keys.extend(values.iter().map(|operation| operation.key));
             let has_right_length = |key: &&str| (1..=MAX_KEY_BYTES).contains(&key.len());
             keys.iter().all(has_right_length) && is_unique(&mut keys)
         })
     }
 
-    /// The whole change, as Automerge writes it.
-    fn write(&self, checksum: &[u8]) -> Vec<u8> {
-        let mut body = Vec::with_capacity(256);
-        unsigned(&mut body, length(&self.deps));
+    /// Whether what comes before the columns is what Automerge writes.
+    fn check_frame(&self, mut frame: Expected<'_>, columns: &Columns<'_>) -> Option<()> {
+        frame.unsigned(length(&self.deps))?;
         for dep in &self.deps {
-            body.extend_from_slice(&dep.0);
+            frame.bytes(&dep.0)?;
         }
-        block(&mut body, &self.id.actor.0);
-        unsigned(&mut body, self.id.seq);
-        unsigned(&mut body, self.start_op);
-        signed(&mut body, self.seconds);
-        block(&mut body, self.message.as_bytes());
-        unsigned(&mut body, 1);
-        block(&mut body, &genesis::ACTOR.0);
-        let columns = self.columns();
-        unsigned(&mut body, length(&columns));
-        for (specification, data) in COLUMNS.into_iter().zip(&columns) {
-            unsigned(&mut body, specification);
-            unsigned(&mut body, length(data));
+        frame.block(&self.id.actor.0)?;
+        frame.unsigned(self.id.seq)?;
+        frame.unsigned(self.start_op)?;
+        frame.signed(self.seconds)?;
+        frame.block(self.message.as_bytes())?;
+        frame.unsigned(1)?;
+        frame.block(&genesis::ACTOR.0)?;
+        frame.unsigned(length(&COLUMNS))?;
+        for (specification, column) in COLUMNS.into_iter().zip(columns) {
+            frame.unsigned(specification)?;
+            frame.unsigned(length(column))?;
         }
-        columns.iter().for_each(|data| body.extend_from_slice(data));
-        chunk::close(checksum, &body)
+        Some(())
     }
 
-    fn columns(&self) -> [Vec<u8>; COLUMNS.len()] {
+    /// The same of the columns.
+    fn check_columns(&self, columns: Columns<'_>) -> Option<()> {
         let count = self.operations.len();
-        let column = || Vec::with_capacity(count);
-        let (mut actors, mut counters) = (column(), column());
-        let (mut actions, mut metas) = (column(), column());
-        let (mut keys, mut values, mut inserts) = (Vec::new(), Vec::new(), Vec::new());
+        let [
+            mut actors,
+            mut counters,
+            mut keys,
+            mut inserts,
+            mut actions,
+            mut metas,
+            mut values,
+            mut overwritten,
+        ] = columns.map(Expected);
+        let operations = self.operations.iter();
+        let are_maps = operations
+            .clone()
+            .map(|operation| operation.value.is_none());
+        actors.runs(are_maps.clone().map(u64::from))?;
         let mut map = 0;
-        signed(&mut keys, -i64::try_from(count).unwrap_or(i64::MAX));
-        for (counter, operation) in (self.start_op..).zip(&self.operations) {
-            block(&mut keys, operation.key.as_bytes());
-            let is_map = operation.value.is_none();
+        let objects = (self.start_op..).zip(are_maps.clone());
+        counters.runs(objects.map(move |(counter, is_map)| {
             if is_map {
                 map = counter;
+                return genesis::ENTRIES.counter;
             }
-            actors.push(u64::from(is_map));
-            counters.push(if is_map {
-                genesis::ENTRIES.counter
-            } else {
-                map
-            });
-            actions.push(if is_map { MAKE_MAP } else { PUT });
-            metas.push(operation.value.map_or(0, |value| value.write(&mut values)));
+            map
+        }))?;
+        keys.signed(-i64::try_from(count).ok()?)?;
+        for operation in operations.clone() {
+            keys.block(operation.key.as_bytes())?;
+            if let Some(value) = operation.value {
+                value.check(operation.meta, &mut values)?;
+            }
         }
-        unsigned(&mut inserts, u64::try_from(count).unwrap_or(u64::MAX));
-        [
-            runs(&actors),
-            runs(&counters),
+        inserts.unsigned(u64::try_from(count).ok()?)?;
+        actions.runs(are_maps.map(|is_map| if is_map { MAKE_MAP } else { PUT }))?;
+        metas.runs(operations.map(|operation| operation.meta))?;
+        overwritten.runs(std::iter::repeat_n(0, count))?;
+        let all = [
+            actors,
+            counters,
             keys,
             inserts,
-            runs(&actions),
-            runs(&metas),
+            actions,
+            metas,
             values,
-            runs(&vec![0; count]),
-        ]
+            overwritten,
+        ];
+        all.iter().all(|column| column.0.is_empty()).then_some(())
     }
 }
 
@@ -218,24 +242,14 @@ impl<'a> Value<'a> {
         })
     }
 
-    /// Writes its bytes; gives their length and its type.
-    fn write(self, values: &mut Vec<u8>) -> u64 {
-        let before = values.len();
-        let kind = match self {
-            Self::Text(text) => {
-                values.extend_from_slice(text.as_bytes());
-                TEXT
-            }
-            Self::Integer(value) => {
-                signed(values, value);
-                INTEGER
-            }
-            Self::Time(ms) => {
-                signed(values, ms);
-                TIME
-            }
-        };
-        u64::try_from(values.len() - before).unwrap_or(u64::MAX) << 4 | kind
+    /// Whether it takes just as many bytes as its length says, as it is written.
+    fn check(self, meta: u64, values: &mut Expected<'_>) -> Option<()> {
+        let before = values.0.len();
+        match self {
+            Self::Text(text) => values.bytes(text.as_bytes())?,
+            Self::Integer(number) | Self::Time(number) => values.signed(number)?,
+        }
+        (u64::try_from(before - values.0.len()) == Ok(meta >> 4)).then_some(())
     }
 
     fn plain(self) -> Plain {
@@ -247,8 +261,10 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Reads the columns, as far as they differ from one pure addition to another.
-fn operations(mut body: Reader<'_>) -> Option<Vec<Operation<'_>>> {
+type Columns<'a> = [&'a [u8]; COLUMNS.len()];
+
+/// Takes the columns apart.
+fn columns(mut body: Reader<'_>) -> Option<Columns<'_>> {
     if body.unsigned("columns").ok()? != length(&COLUMNS) {
         return None;
     }
@@ -259,13 +275,18 @@ fn operations(mut body: Reader<'_>) -> Option<Vec<Operation<'_>>> {
         }
         *length = body.unsigned("column length").ok()?;
     }
-    let mut columns = [const { Reader::EMPTY }; COLUMNS.len()];
+    let mut columns: Columns<'_> = Default::default();
     for (column, length) in columns.iter_mut().zip(lengths) {
-        *column = Reader::of(body.take(length, "column").ok()?);
+        *column = body.take(length, "column").ok()?;
     }
-    let [_, _, mut keys, _, actions, metas, mut values, _] = columns;
+    body.is_empty().then_some(columns)
+}
+
+/// Reads the columns, as far as they differ from one pure addition to another.
+fn operations<'a>(columns: &Columns<'a>) -> Option<Vec<Operation<'a>>> {
+    let [_, _, mut keys, _, actions, metas, mut values, _] = columns.map(Reader::of);
     let count = usize::try_from(keys.signed("run").ok()?.checked_neg()?).ok()?;
-    if !body.is_empty() || !(1..=MAX_OPERATIONS).contains(&count) {
+    if !(1..=MAX_OPERATIONS).contains(&count) {
         return None;
     }
     let (mut actions, mut metas) = (Runs::of(actions), Runs::of(metas));
@@ -273,12 +294,13 @@ fn operations(mut body: Reader<'_>) -> Option<Vec<Operation<'_>>> {
     let mut operations = Vec::with_capacity(count.min(keys.len()));
     for _ in 0..count {
         let key = text(keys.block("key").ok()?)?;
-        let value = match (actions.next()?, metas.next()?) {
+        let meta = metas.next()?;
+        let value = match (actions.next()?, meta) {
             (MAKE_MAP, 0) => None,
             (PUT, meta) => Some(Value::read(meta, &mut values)?),
             _ => return None,
         };
-        operations.push(Operation { key, value });
+        operations.push(Operation { key, meta, value });
     }
     Some(operations)
 }
@@ -314,33 +336,83 @@ impl<'a> Runs<'a> {
     }
 }
 
-/// A run-length encoded column: what follows on itself is written once, after how often it does; what does
-/// not is spelled out, after how many values that are, negated.
-fn runs(values: &[u64]) -> Vec<u8> {
-    let mut column = Vec::new();
-    let mut rest = values;
-    while let Some(first) = rest.first() {
-        let equal = rest.iter().take_while(|value| *value == first).count();
-        let pairs = rest.windows(2);
-        let unequal = pairs.take_while(|pair| pair.first() != pair.last()).count();
-        let (run, others) = if equal > 1 {
-            signed(&mut column, i64::try_from(equal).unwrap_or(i64::MAX));
-            unsigned(&mut column, *first);
-            rest.split_at(equal)
-        } else {
-            // The last of all follows on none that is equal, either.
-            let spelled = unequal + usize::from(unequal + 1 == rest.len());
-            signed(&mut column, -i64::try_from(spelled).unwrap_or(i64::MAX));
-            let (spelled, others) = rest.split_at(spelled);
-            spelled
-                .iter()
-                .for_each(|value| unsigned(&mut column, *value));
-            (spelled, others)
-        };
-        debug_assert!(!run.is_empty());
-        rest = others;
+/// Bytes that are to be those that Automerge writes. What is written is compared, and taken off.
+struct Expected<'a>(&'a [u8]);
+
+impl Expected<'_> {
+    fn bytes(&mut self, bytes: &[u8]) -> Option<()> {
+        self.0 = self.0.strip_prefix(bytes)?;
+        Some(())
     }
-    column
+
+    fn byte(&mut self, byte: u8) -> Option<()> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        (*first == byte).then_some(())
+    }
+
+    /// Some bytes, after their number.
+    fn block(&mut self, bytes: &[u8]) -> Option<()> {
+        self.unsigned(length(bytes))?;
+        self.bytes(bytes)
+    }
+
+    /// A number in LEB128.
+    fn unsigned(&mut self, mut value: u64) -> Option<()> {
+        loop {
+            let [low, ..] = value.to_le_bytes();
+            value >>= 7;
+            if value == 0 {
+                return self.byte(low & 0x7f);
+            }
+            self.byte(low | 0x80)?;
+        }
+    }
+
+    /// The same with a sign.
+    fn signed(&mut self, mut value: i64) -> Option<()> {
+        loop {
+            let [low, ..] = value.to_le_bytes();
+            let is_negative = low & 0x40 != 0;
+            value >>= 7;
+            if value == if is_negative { -1 } else { 0 } {
+                return self.byte(low & 0x7f);
+            }
+            self.byte(low | 0x80)?;
+        }
+    }
+
+    /// A run-length encoded column: what follows on itself is written once, after how often it does;
+    /// what does not is spelled out, after how many values that are, negated.
+    fn runs(&mut self, mut rest: impl Iterator<Item = u64> + Clone) -> Option<()> {
+        while let Some(first) = rest.clone().next() {
+            let equal = rest.clone().take_while(|value| *value == first).count();
+            if equal > 1 {
+                self.signed(i64::try_from(equal).ok()?)?;
+                self.unsigned(first)?;
+                rest.nth(equal - 1);
+            } else {
+                let spelled = spelled(rest.clone());
+                self.signed(-i64::try_from(spelled).ok()?)?;
+                for value in rest.by_ref().take(spelled) {
+                    self.unsigned(value)?;
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// How many values come before the first that another one like it follows.
+fn spelled(values: impl Iterator<Item = u64>) -> usize {
+    let (mut count, mut last) = (0_usize, None);
+    for value in values {
+        if last == Some(value) {
+            return count.saturating_sub(1);
+        }
+        (count, last) = (count + 1, Some(value));
+    }
+    count
 }
 
 fn is_unique<T: Ord>(items: &mut [T]) -> bool {
@@ -357,4 +429,8 @@ fn number(bytes: &[u8]) -> Option<i64> {
     let mut reader = Reader::of(bytes);
     let number = reader.signed("value").ok()?;
     reader.is_empty().then_some(number)
+}
+
+fn length<T>(items: &[T]) -> u64 {
+    u64::try_from(items.len()).unwrap_or(u64::MAX)
 }

@@ -89,8 +89,10 @@ impl Batch {
 
     /// What to do with a change.
     pub(super) fn judge(&self, document: &Document, change: &CheckedChange) -> Verdict {
-        let id = change.id();
-        if document.has(&change.hash()) || self.places.contains_key(&change.hash()) {
+        let (id, hash) = (change.id(), change.hash());
+        let have = document.last_seq(id.actor, self);
+        // What is numbered above all of its actor's changes is new.
+        if id.seq <= have && (self.places.contains_key(&hash) || document.has(&hash)) {
             return Verdict::Duplicate;
         }
         if document.is_left_out(change) {
@@ -106,7 +108,6 @@ impl Batch {
         };
         // What it depends on is here: so it is another change than the one that is in its place, and
         // not one that follows on another branch.
-        let have = document.last_seq(id.actor, self);
         if id.seq <= have {
             return Verdict::Refused(Fault::Forked);
         }
