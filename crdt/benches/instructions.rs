@@ -153,15 +153,19 @@ fn run(name: &str, size: usize) {
 /// What single additions cost a replica: with `replica` one is judged and taken, with `apply-…` several
 /// are taken that were judged, with `catch-up-…` Automerge's document gets several that were taken.
 fn replica(name: &str, mut writer: Writer, mut document: Document) {
-    let count = name.rsplit('-').next().and_then(|count| count.parse().ok());
-    let changes: Vec<CheckedChange> = (0..count.unwrap_or(1)).map(|_| writer.add(1)).collect();
     if name == "replica" {
+        // As in a list to which others were added just before.
+        document.apply(vec![writer.add(1)]).expect("a sound change");
+        let changes = [writer.add(1)];
         let bytes: Vec<_> = changes.iter().map(|one| one.bytes().clone()).collect();
         return measured(|| {
             let judged = bytes.into_iter().map(judge).collect::<Result<_, _>>();
             drop(document.apply(judged.expect("a sound change")));
         });
     }
+    let count = name.rsplit('-').next().and_then(|count| count.parse().ok());
+    let changes = (0..count.expect("a number")).map(|_| writer.add(1));
+    let changes: Vec<CheckedChange> = changes.collect();
     if name.starts_with("apply") {
         return drop(measured(|| document.apply(changes)).expect("sound changes"));
     }

@@ -233,15 +233,12 @@ impl Union {
     /// The winning value of a field, of those that its kind understands, and whether others beside
     /// it disagree.
     pub(super) fn register<K: Kind>(&self, field: Field, kind: &K) -> (Option<K::Value>, bool) {
-        let mut values: Vec<K::Value> = self
-            .seen(field.key())
-            .iter()
-            .filter_map(|seen| kind.read(&seen.value))
-            .collect();
-        let winner = values.pop();
+        let values = self.seen(field.key()).iter().rev();
+        let mut values = values.filter_map(|seen| kind.read(&seen.value));
+        let winner = values.next();
         let conflict = winner
             .as_ref()
-            .is_some_and(|winner| values.iter().any(|value| !kind.agree(value, winner)));
+            .is_some_and(|winner| values.any(|value| !kind.agree(&value, winner)));
         (winner, conflict)
     }
 
