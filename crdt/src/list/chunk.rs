@@ -26,15 +26,6 @@ const MAX_COLUMNS: u64 = 64;
 /// overwrites.
 const MAX_PREDECESSORS: u64 = 4 * MAX_OPERATIONS as u64;
 
-/// What the frame tells.
-#[derive(Clone, Debug)]
-pub(super) struct Frame {
-    /// SHA-256 over type, length and body: the name of the change.
-    pub(super) hash: ChangeHash,
-    /// Counter of the first operation.
-    pub(super) start_op: u64,
-}
-
 /// Why a chunk was not taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChunkError {
@@ -48,16 +39,24 @@ pub(super) enum ChunkError {
     Malformed(&'static str),
 }
 
-/// Takes a change chunk apart, checks its checksum and what it would expand to.
-pub(super) fn parse(bytes: &[u8]) -> Result<Frame, ChunkError> {
+/// Checks the size and the checksum of a change chunk; gives its hash, which is the name of the change.
+pub(super) fn check(bytes: &[u8]) -> Result<ChangeHash, ChunkError> {
     if bytes.len() > MAX_CHANGE_BYTES {
         return Err(ChunkError::Bytes);
     }
-    let (checksum, mut body) = open(bytes)?;
+    let (checksum, _) = open(bytes)?;
     let hash = hash(bytes);
-    if hash.0.get(..4) != Some(checksum) {
-        return Err(ChunkError::Checksum);
+    if hash.0.get(..4) == Some(checksum) {
+        Ok(hash)
+    } else {
+        Err(ChunkError::Checksum)
     }
+}
+
+/// Takes a change chunk apart and checks what it would expand to; gives the counter of its first
+/// operation.
+pub(super) fn parse(bytes: &[u8]) -> Result<u64, ChunkError> {
+    let (_, mut body) = open(bytes)?;
     let start_op = skip_to_start_op(&mut body)?;
     body.signed("time")?;
     body.block("message")?;
@@ -65,10 +64,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Frame, ChunkError> {
         body.block("other actor")?;
     }
     check_columns(&mut body)?;
-    Ok(Frame { hash, start_op })
+    Ok(start_op)
 }
 
-/// The hash of a change chunk, without checking anything.
+/// SHA-256 over type, length and body of a change chunk, without checking anything.
 pub(super) fn hash(bytes: &[u8]) -> ChangeHash {
     ChangeHash(Sha256::digest(bytes.get(8..).unwrap_or_default()).into())
 }

@@ -7,7 +7,7 @@
 
 use super::apply::ApplyError;
 pub use super::chunk::Head;
-use super::chunk::{self, ChunkError, Frame};
+use super::chunk::{self, ChunkError};
 use super::outline::Outline;
 use super::pure::Addition;
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis, message};
@@ -183,20 +183,20 @@ impl CheckedChange {
 /// # Errors
 /// The first rule that it breaks.
 pub fn judge(bytes: Bytes) -> Result<CheckedChange, Fault> {
-    let frame = chunk::parse(&bytes)?;
-    let Some(addition) = judge_addition(&bytes, &frame) else {
-        return judge_by_automerge(bytes, &frame);
+    let hash = chunk::check(&bytes)?;
+    let Some(addition) = judge_addition(&bytes, hash) else {
+        return judge_by_automerge(bytes, hash);
     };
-    debug_assert!(judge_by_automerge(bytes, &frame).is_ok_and(|change| change.says_as(&addition)));
+    debug_assert!(judge_by_automerge(bytes, hash).is_ok_and(|change| change.says_as(&addition)));
     Ok(addition)
 }
 
 /// A change that adds entries and does nothing else; `None` if it is none, or Automerge has to say.
-pub(super) fn judge_addition(bytes: &Bytes, frame: &Frame) -> Option<CheckedChange> {
+pub(super) fn judge_addition(bytes: &Bytes, hash: ChangeHash) -> Option<CheckedChange> {
     let addition = Addition::read(bytes)?;
     Some(CheckedChange {
         id: addition.id,
-        hash: frame.hash,
+        hash,
         start_op: addition.start_op,
         length: addition.len(),
         seconds: addition.seconds,
@@ -209,11 +209,12 @@ pub(super) fn judge_addition(bytes: &Bytes, frame: &Frame) -> Option<CheckedChan
 }
 
 /// Judges a change whatever it does.
-pub(super) fn judge_by_automerge(bytes: Bytes, frame: &Frame) -> Result<CheckedChange, Fault> {
+pub(super) fn judge_by_automerge(bytes: Bytes, hash: ChangeHash) -> Result<CheckedChange, Fault> {
+    let start_op = chunk::parse(&bytes)?;
     let decoded =
         catch_unwind(AssertUnwindSafe(|| decode(&bytes))).unwrap_or(Err(Fault::Panicked))?;
     let (change, outline, id) = decoded;
-    if change.start_op().get() != frame.start_op || change.hash().0 != frame.hash.0 {
+    if change.start_op().get() != start_op || change.hash().0 != hash.0 {
         return Err(Fault::NotCanonical);
     }
     let deps = change
@@ -223,9 +224,9 @@ pub(super) fn judge_by_automerge(bytes: Bytes, frame: &Frame) -> Result<CheckedC
         .collect();
     Ok(CheckedChange {
         id,
-        hash: frame.hash,
+        hash,
         deps,
-        start_op: frame.start_op,
+        start_op,
         length: change.len(),
         seconds: change.timestamp(),
         message: change.message().unwrap_or_default().to_owned(),

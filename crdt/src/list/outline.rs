@@ -10,10 +10,11 @@
 
 use super::genesis;
 use super::plain::Plain;
-use super::read::Union;
+use super::read::{Union, named};
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::{ExpandedChange, ObjId, ObjType, ScalarValue};
 use names::{Actor, EntryId};
+use std::borrow::Cow;
 
 /// The longest key of an entry's map, in bytes.
 pub(super) const MAX_KEY_BYTES: usize = 1024;
@@ -63,7 +64,7 @@ pub(super) enum Kind {
 pub(super) struct Written {
     pub(super) map: OpName,
     pub(super) op: OpName,
-    pub(super) key: String,
+    pub(super) key: Cow<'static, str>,
     pub(super) value: Plain,
 }
 
@@ -163,7 +164,7 @@ impl Outline {
                 written.push(Written {
                     map: object,
                     op: name,
-                    key: key.to_string(),
+                    key: named(key),
                     value: Plain::of_scalar(value),
                 });
             }

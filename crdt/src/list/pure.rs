@@ -23,6 +23,7 @@ use super::chunk::{self, Reader};
 use super::judge::{MAX_AUTHOR_BYTES, MAX_COUNTER};
 use super::outline::{MAX_KEY_BYTES, OpName, Outline, Written, entry_id};
 use super::plain::Plain;
+use super::read::named;
 use super::{MAX_OPERATIONS, genesis};
 use names::{Actor, ChangeHash, ChangeId, EntryId};
 
@@ -64,8 +65,8 @@ pub(super) struct Addition<'a> {
 }
 
 impl<'a> Addition<'a> {
-    /// Takes a change apart, of which the checksum and the number of operations were checked; `None`
-    /// if it is to be left to Automerge.
+    /// Takes a change apart, of which the size and the checksum were checked; `None` if it is to be
+    /// left to Automerge.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (checksum, body) = chunk::open(bytes).ok()?;
         let (addition, columns) = Self::take_apart(body.clone())?;
@@ -137,7 +138,7 @@ impl<'a> Addition<'a> {
                 Some(value) => values.push(Written {
                     map: maps.last()?.0,
                     op,
-                    key: operation.key.to_owned(),
+                    key: named(operation.key),
                     value: value.plain(),
                 }),
             }
