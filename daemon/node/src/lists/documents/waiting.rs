@@ -373,3 +373,6 @@ impl Documents {
         self.line.done(list);
     }
 }
+
+#[cfg(test)]
+mod tests;
