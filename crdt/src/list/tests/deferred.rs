@@ -1,9 +1,10 @@
 //! Additions that Automerge gets later: the list is the same meanwhile.
 
+use super::exchange::altered;
 use super::*;
 use crate::list::deferred::Late;
 use bytes::Bytes;
-use names::ChangeHash;
+use names::{ChangeHash, NodeId};
 
 /// The same list, in a document that lacks nothing.
 fn prompt(replica: &Replica, all: &[&Replica]) -> Document {
@@ -179,16 +180,51 @@ fn additions_wait_within_bounds() {
 
 #[test]
 fn a_list_that_leaves_something_out_defers_nothing() {
-    let (mut a, mut b, mut other) = (Replica::new(1), Replica::new(2), Replica::new(1));
+    let (mut a, mut other) = (Replica::new(1), Replica::new(1));
     a.add("milk");
     other.at_ms += 60_000;
     other.add("bread");
     let fork = LeftOut::of_two(&a.changes[0], &other.changes[0]).unwrap();
-    b.document.leave_out([fork.ruling()]);
-    let stays = fork.stays().unwrap().bytes.clone();
-    b.document.apply(vec![judge(stays).unwrap()]).unwrap();
+    let stays = fork.stays().unwrap();
+    let word = Ruling {
+        id: stays.id,
+        basis: Basis::Owner(NodeId([1; 16])),
+        stays: stays.hash,
+        goes: None,
+    };
+    let check = |leaves: &dyn Fn(&mut Document)| {
+        let mut b = Replica::new(2);
+        leaves(&mut b.document);
+        let stays = judge(stays.bytes.clone()).unwrap();
+        assert!(!b.document.defers(std::slice::from_ref(&stays)));
+        b.document.apply(vec![stays]).unwrap();
+        b.add("eggs");
+        assert_eq!((b.document.behind(), b.document.total()), (0, 2));
+    };
+    check(&|document| document.leave_out([fork.ruling()]));
+    check(&|document| document.leave_out([word]));
+    check(&|document| document.leave_aside([ChangeHash([9; 32])]));
+}
+
+/// A change that does not depend on its actor's change before it applies, and never loads again.
+#[test]
+fn an_addition_that_does_not_build_on_its_actors_last_change_is_refused() {
+    let (mut a, mut b) = (Replica::new(1), Replica::new(2));
+    a.add("milk");
+    a.add("bread");
+    b.pull(&a);
     b.add("eggs");
-    assert_eq!((b.document.behind(), b.document.total()), (0, 2));
+    let forged = altered(&a.changes[1], |change| {
+        change.seq = 3;
+        change.deps = vec![automerge::ChangeHash(genesis::HASH.0)];
+    });
+    let applied = b.document.apply(vec![forged]).unwrap();
+    assert!(
+        matches!(applied.refused.as_slice(), [(_, Fault::Spoils(_))]),
+        "{applied:?}"
+    );
+    assert_eq!(b.titles(), ["milk", "bread", "eggs"]);
+    assert_same(&b.document, &prompt(&b, &[&a, &b]));
 }
 
 #[test]
