@@ -17,10 +17,16 @@ const CASES: &[(&str, usize)] = &[
     ("add", 10),
     ("add", 1_000),
     ("add", 10_000),
+    ("judge", 1),
     ("judge", 10),
-    ("apply-one", 10),
-    ("apply-one", 10_000),
+    ("replica", 10),
+    ("replica", 10_000),
     ("apply-100", 10_000),
+    ("catch-up-1", 10),
+    ("catch-up-1", 10_000),
+    ("catch-up-100", 10_000),
+    ("catch-up-1000", 10),
+    ("catch-up-1000", 10_000),
     ("load", 1_000),
     ("register", 10_000),
     ("pushed", 10_000),
@@ -138,12 +144,34 @@ fn run(name: &str, size: usize) {
         _ => {
             let mut other = Writer::new(2);
             other.document.apply(vec![filled]).expect("a sound change");
-            let changes: Vec<CheckedChange> = (0..if name == "apply-one" { 1 } else { 100 })
-                .map(|_| writer.add(1))
-                .collect();
-            drop(measured(|| other.document.apply(changes)).expect("sound changes"));
+            other.document.catch_up().expect("a sound change");
+            replica(name, writer, other.document);
         }
     }
+}
+
+/// What single additions cost a replica: with `replica` one is judged and taken, with `apply-…` several
+/// are taken that were judged, with `catch-up-…` Automerge's document gets several that were taken.
+fn replica(name: &str, mut writer: Writer, mut document: Document) {
+    if name == "replica" {
+        // As in a list to which others were added just before.
+        document.apply(vec![writer.add(1)]).expect("a sound change");
+        let changes = [writer.add(1)];
+        let bytes: Vec<_> = changes.iter().map(|one| one.bytes().clone()).collect();
+        return measured(|| {
+            let judged = bytes.into_iter().map(judge).collect::<Result<_, _>>();
+            drop(document.apply(judged.expect("a sound change")));
+        });
+    }
+    let count = name.rsplit('-').next().and_then(|count| count.parse().ok());
+    let changes = (0..count.expect("a number")).map(|_| writer.add(1));
+    let changes: Vec<CheckedChange> = changes.collect();
+    if name.starts_with("apply") {
+        return drop(measured(|| document.apply(changes)).expect("sound changes"));
+    }
+    document.apply(changes).expect("sound changes");
+    assert_eq!(Some(document.behind()), count);
+    measured(|| document.catch_up()).expect("sound changes");
 }
 
 const OWNER: NodeId = NodeId([1; 16]);

@@ -98,18 +98,20 @@ impl Sums {
         self.content = self.content.wrapping_add(first_number(&digest));
     }
 
-    /// Takes the next change of an actor into account, instead of its last one.
-    pub fn advance(&mut self, list: ListId, last: Option<Tip>, next: Tip) {
-        let numbered = |tip: Tip| Tip { mark: None, ..tip };
-        let term = |tip: Option<Tip>| tip.map_or(0, |tip| VersionVector::term(list, tip));
-        self.content = self
-            .content
-            .wrapping_sub(term(last))
-            .wrapping_add(term(Some(next)));
-        self.numbers = self
-            .numbers
-            .wrapping_sub(term(last.map(numbered)))
-            .wrapping_add(term(Some(numbered(next))));
+    /// What an actor's last change contributes to the sums of a list's vector.
+    pub fn of(list: ListId, tip: Tip) -> Self {
+        Self {
+            content: VersionVector::term(list, tip),
+            numbers: VersionVector::term(list, Tip { mark: None, ..tip }),
+        }
+    }
+
+    /// Takes the next change of an actor into account, instead of its last one; of a new actor the
+    /// latter is zero.
+    pub fn advance(&mut self, last: Self, next: Self) {
+        let replaced = |sum: u64, last: u64, next| sum.wrapping_sub(last).wrapping_add(next);
+        self.content = replaced(self.content, last.content, next.content);
+        self.numbers = replaced(self.numbers, last.numbers, next.numbers);
     }
 }
 
@@ -198,7 +200,8 @@ impl VersionVector {
     /// when one actor advances.
     pub fn sums(&self, list: ListId) -> Sums {
         let mut sums = Sums::default();
-        self.iter().for_each(|tip| sums.advance(list, None, tip));
+        self.iter()
+            .for_each(|tip| sums.advance(Sums::default(), Sums::of(list, tip)));
         sums
     }
 
@@ -416,9 +419,10 @@ mod tests {
     #[test]
     fn sums_advance_with_their_vector() {
         let mut sums = vector(&[(1, 5), (2, 3)]).sums(LIST);
-        sums.advance(LIST, Some(tip(1, 5, 1)), tip(1, 6, 1));
+        let of = |actor, seq, mark| Sums::of(LIST, tip(actor, seq, mark));
+        sums.advance(of(1, 5, 1), of(1, 6, 1));
         assert_eq!(sums, vector(&[(1, 6), (2, 3)]).sums(LIST));
-        sums.advance(LIST, None, tip(3, 1, 3));
+        sums.advance(Sums::default(), of(3, 1, 3));
         assert_eq!(sums, vector(&[(1, 6), (2, 3), (3, 1)]).sums(LIST));
     }
 }

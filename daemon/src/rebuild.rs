@@ -130,6 +130,7 @@ impl<'a> Rebuild<'a> {
             Done::Rebuilt(Err(error)) => Err(format!("{name}: {error}")),
             Done::Loaded(_)
             | Done::Applied(_)
+            | Done::CaughtUp(_)
             | Done::Saved(_)
             | Done::LeftOut(_)
             | Done::Vector(_)

@@ -15,7 +15,7 @@ pub fn additions(bytes: Bytes) -> Option<Additions> {
     }
     let (by, at_ms) = (change.author(), change.at_ms());
     // The same as the first change of its actor in an empty list.
-    let mut expanded = change.change.decode();
+    let mut expanded = change.decoded().ok()?.decode();
     expanded.deps = vec![automerge::ChangeHash(genesis::HASH.0)];
     expanded.seq = 1;
     let first = Change::from(expanded);

@@ -10,7 +10,8 @@ use super::judge::{CheckedChange, Fault};
 use super::past;
 use automerge::{Automerge, AutomergeError, Change, ReadDoc};
 use batch::{Batch, Verdict};
-use names::ChangeId;
+use names::{ChangeHash, ChangeId};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -52,6 +53,9 @@ pub enum ApplyError {
     /// again.
     #[error("the change {} of actor {} refers to operations that are not there", .0.seq, .0.actor)]
     Altered(ChangeId),
+    /// The change was taken without Automerge, which then failed on it.
+    #[error("the change {0} was taken, and cannot be applied")]
+    Late(ChangeHash),
     /// What the change depends on lacks something that the change refers to: what it overwrites or
     /// writes to, or its actor's change before it.
     #[error("the change {} of actor {} refers to what was not there for it", .0.seq, .0.actor)]
@@ -82,6 +86,9 @@ impl Document {
     /// Applies changes in any order. What is there already is skipped, what lacks dependencies is
     /// handed back. A batch costs little more than a single change: the cost of one grows with the
     /// document.
+    ///
+    /// What only adds entries is taken without Automerge, whose document gets it later, in a batch
+    /// with others: see [`Document::behind`].
     ///
     /// A change that spoils the document is refused alone ([`Fault::Spoils`]): the others of its
     /// batch are applied. After a few of them the rest of the batch is handed back with the orphans.
@@ -121,6 +128,12 @@ impl Document {
         if batch.fit.is_empty() {
             return Ok(applied);
         }
+        if batch.is_deferrable(self) {
+            self.defer_all(&batch);
+            self.note(batch, &mut applied)?;
+            return Ok(applied);
+        }
+        self.catch_up()?;
         if !batch.is_suspect() {
             self.put_in(&batch)?;
         } else if let Err(error) = self.try_to_put_in(&batch) {
@@ -176,34 +189,32 @@ impl Document {
         let changes: Vec<_> = batch
             .fit
             .iter()
-            .map(|change| change.change.clone())
-            .collect();
-        self.put_in_automerge(changes)
+            .map(|change| change.decoded().map(Cow::into_owned))
+            .collect::<Result<_, _>>()?;
+        put_in_automerge(&mut self.doc, changes)
             .map_err(|error| ApplyError::Automerge(error.to_string()))?;
         if is_suspect {
             self.check_unaltered(&heads, batch)?;
         }
-        let unfounded = batch.fit.iter().find(|change| {
+        let leads_to = |change: &CheckedChange, before| {
+            past::leads_to(change.deps(), before, usize::MAX, |hash| self.known(hash))
+        };
+        let is_founded = |change: &CheckedChange| {
+            let founds = |decoded: Cow<'_, Change>| past::founds(&self.doc, &decoded);
             let before = batch.before.get(&change.hash());
-            before.is_some_and(|before| !past::has(&self.doc, &change.change, *before))
-                || !change.outline.only_adds() && !past::founds(&self.doc, &change.change)
-        });
+            before.is_none_or(|before| leads_to(change, *before))
+                && (change.outline.only_adds() || change.decoded().is_ok_and(founds))
+        };
+        let unfounded = batch.fit.iter().find(|change| !is_founded(change));
         unfounded.map_or(Ok(()), |change| Err(ApplyError::Unfounded(change.id())))
     }
 
-    /// Automerge numbers actors in their order, so each new one renumbers those of all operations that
-    /// are there. Where many come at once they are put, with all that is there, into a document that
-    /// has no operation yet.
-    fn put_in_automerge(&mut self, changes: Vec<Change>) -> Result<(), AutomergeError> {
-        let newcomers = changes.iter().filter(|change| change.seq() == 1).count();
-        if newcomers < MANY_NEWCOMERS {
-            return self.doc.apply_changes(changes);
+    /// Leaves a batch of additions for later.
+    fn defer_all(&mut self, batch: &Batch) {
+        for change in &batch.fit {
+            let entries = change.outline.maps.iter().map(|(_, id)| *id);
+            self.defer(change.into(), entries);
         }
-        let mut doc = Automerge::new().with_actor(self.doc.get_actor().clone());
-        let known = self.doc.get_changes(&[]);
-        doc.apply_changes(known.into_iter().chain(changes).collect::<Vec<_>>())?;
-        self.doc = doc;
-        Ok(())
     }
 
     /// Brings everything beside Automerge's document up to date with a batch that is in it now.
@@ -217,8 +228,8 @@ impl Document {
                 (change.id(), change.hash()),
                 change.start_op(),
                 change.max_op(),
-                change.change.timestamp(),
-                change.change.message().unwrap_or_default(),
+                change.seconds(),
+                change.message(),
                 change.bytes().len(),
             );
         }
@@ -226,7 +237,7 @@ impl Document {
             .fit
             .iter()
             .filter(|change| !change.outline.only_adds());
-        let operations = cutting.map(|change| change.change.len()).sum::<usize>();
+        let operations = cutting.map(CheckedChange::len).sum::<usize>();
         self.cut(u64::try_from(operations).unwrap_or(u64::MAX));
         applied.touched = batch
             .added
@@ -287,4 +298,22 @@ impl Document {
         let saved = catch_unwind(AssertUnwindSafe(|| self.doc.get_change_by_hash(&hash)));
         saved.is_ok_and(|saved| saved.is_some_and(|saved| saved.raw_bytes() == change.bytes()))
     }
+}
+
+/// Automerge numbers actors in their order, so each new one renumbers those of all operations that
+/// are there. Where many come at once they are put, with all that is there, into a document that
+/// has no operation yet.
+pub(super) fn put_in_automerge(
+    doc: &mut Automerge,
+    changes: Vec<Change>,
+) -> Result<(), AutomergeError> {
+    let newcomers = changes.iter().filter(|change| change.seq() == 1).count();
+    if newcomers < MANY_NEWCOMERS {
+        return doc.apply_changes(changes);
+    }
+    let mut anew = Automerge::new().with_actor(doc.get_actor().clone());
+    let known = doc.get_changes(&[]);
+    anew.apply_changes(known.into_iter().chain(changes).collect::<Vec<_>>())?;
+    *doc = anew;
+    Ok(())
 }

@@ -14,8 +14,8 @@ use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS};
 use names::{Actor, ChangeHash, ChangeId};
 use sha2::{Digest, Sha256};
 
-const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
-const TYPE_CHANGE: u8 = 1;
+pub(super) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+pub(super) const TYPE_CHANGE: u8 = 1;
 /// Column specifications: id << 4 | type, from Automerge's storage format.
 const ACTION_COLUMN: u64 = 4 << 4 | 2;
 const PREDECESSORS_COLUMN: u64 = 7 << 4;
@@ -25,15 +25,6 @@ const MAX_COLUMNS: u64 = 64;
 /// The most predecessors of all operations of a change together: concurrent values that it
 /// overwrites.
 const MAX_PREDECESSORS: u64 = 4 * MAX_OPERATIONS as u64;
-
-/// What the frame tells.
-#[derive(Clone, Debug)]
-pub(super) struct Frame {
-    /// SHA-256 over type, length and body: the name of the change.
-    pub(super) hash: ChangeHash,
-    /// Counter of the first operation.
-    pub(super) start_op: u64,
-}
 
 /// Why a chunk was not taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,16 +39,24 @@ pub(super) enum ChunkError {
     Malformed(&'static str),
 }
 
-/// Takes a change chunk apart, checks its checksum and what it would expand to.
-pub(super) fn parse(bytes: &[u8]) -> Result<Frame, ChunkError> {
+/// Checks the size and the checksum of a change chunk; gives its hash, which is the name of the change.
+pub(super) fn check(bytes: &[u8]) -> Result<ChangeHash, ChunkError> {
     if bytes.len() > MAX_CHANGE_BYTES {
         return Err(ChunkError::Bytes);
     }
-    let (checksum, mut body) = open(bytes)?;
+    let (checksum, _) = open(bytes)?;
     let hash = hash(bytes);
-    if hash.0.get(..4) != Some(checksum) {
-        return Err(ChunkError::Checksum);
+    if hash.0.get(..4) == Some(checksum) {
+        Ok(hash)
+    } else {
+        Err(ChunkError::Checksum)
     }
+}
+
+/// Takes a change chunk apart and checks what it would expand to; gives the counter of its first
+/// operation.
+pub(super) fn parse(bytes: &[u8]) -> Result<u64, ChunkError> {
+    let (_, mut body) = open(bytes)?;
     let start_op = skip_to_start_op(&mut body)?;
     body.signed("time")?;
     body.block("message")?;
@@ -65,10 +64,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Frame, ChunkError> {
         body.block("other actor")?;
     }
     check_columns(&mut body)?;
-    Ok(Frame { hash, start_op })
+    Ok(start_op)
 }
 
-/// The hash of a change chunk, without checking anything.
+/// SHA-256 over type, length and body of a change chunk, without checking anything.
 pub(super) fn hash(bytes: &[u8]) -> ChangeHash {
     ChangeHash(Sha256::digest(bytes.get(8..).unwrap_or_default()).into())
 }
@@ -102,7 +101,8 @@ pub(super) fn start_op(bytes: &[u8]) -> Option<u64> {
     skip_to_start_op(&mut body).ok()
 }
 
-fn open(bytes: &[u8]) -> Result<(&[u8], Reader<'_>), ChunkError> {
+/// The checksum of a chunk, and the body.
+pub(super) fn open(bytes: &[u8]) -> Result<(&[u8], Reader<'_>), ChunkError> {
     let mut reader = Reader(bytes);
     if reader.take(4, "magic")? != MAGIC {
         return Err(ChunkError::Malformed("magic"));
@@ -151,10 +151,24 @@ fn check_columns(body: &mut Reader<'_>) -> Result<(), ChunkError> {
 }
 
 /// Reads from the front of a slice; names what it was reading when the slice ends too early.
-struct Reader<'a>(&'a [u8]);
+#[derive(Clone)]
+pub(super) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: u64, what: &'static str) -> Result<&'a [u8], ChunkError> {
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many bytes are left.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn take(&mut self, length: u64, what: &'static str) -> Result<&'a [u8], ChunkError> {
         let length = usize::try_from(length).map_err(|_| ChunkError::Malformed(what))?;
         let (taken, rest) = self
             .0
@@ -164,13 +178,13 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn block(&mut self, what: &'static str) -> Result<&'a [u8], ChunkError> {
+    pub(super) fn block(&mut self, what: &'static str) -> Result<&'a [u8], ChunkError> {
         let length = self.unsigned(what)?;
         self.take(length, what)
     }
 
     /// A number of things that take at least a byte each.
-    fn count(&mut self, what: &'static str) -> Result<u64, ChunkError> {
+    pub(super) fn count(&mut self, what: &'static str) -> Result<u64, ChunkError> {
         let count = self.unsigned(what)?;
         if usize::try_from(count).is_ok_and(|count| count <= self.0.len()) {
             Ok(count)
@@ -179,11 +193,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn unsigned(&mut self, what: &'static str) -> Result<u64, ChunkError> {
+    pub(super) fn unsigned(&mut self, what: &'static str) -> Result<u64, ChunkError> {
         leb128(self, what).map(|(bits, _)| bits)
     }
 
-    fn signed(&mut self, what: &'static str) -> Result<i64, ChunkError> {
+    pub(super) fn signed(&mut self, what: &'static str) -> Result<i64, ChunkError> {
         let (bits, length) = leb128(self, what)?;
         let unused = 64u32.saturating_sub(7 * length);
         Ok((bits << unused).cast_signed() >> unused)

@@ -27,6 +27,7 @@ impl Document {
         spared: &BTreeSet<OpName>,
         write: impl FnOnce(&mut Draft<'_>) -> Result<(), Stop>,
     ) -> Result<Option<RawChange>, EditRefusal> {
+        self.catch_up()?;
         let room = self.room(stamp)?;
         let made = if spared.is_empty() {
             transact(&mut self.doc, room, stamp, write)?
@@ -85,7 +86,7 @@ impl Document {
                     .to_owned(),
             ));
         }
-        let (dependencies, actors) = (self.doc.get_heads().len() + 1, self.vector.len());
+        let (dependencies, actors) = (self.heads().len() + 1, self.vector.len());
         Ok(Room::new(
             FRAME_BYTES + message_bytes + 32 * dependencies + 17 * actors,
         ))
@@ -93,6 +94,7 @@ impl Document {
 
     /// Makes a change that writes nothing, for what it says.
     pub(super) fn commit_empty(&mut self, stamp: Stamp<'_>) -> Result<RawChange, EditRefusal> {
+        self.catch_up()?;
         self.room(stamp)?;
         self.doc.empty_commit(options(stamp));
         let change = last_change(&self.doc)?;

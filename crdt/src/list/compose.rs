@@ -1,10 +1,12 @@
 //! Additions, made as a change is read from elsewhere: written down whole, and then applied.
 //!
-//! A transaction of Automerge moves every operation into the document's columns by itself; applying
-//! a change moves all of its operations at once, but looks at every entry that there is. New
-//! entries overwrite nothing, so that what they become is known without asking the document. The
-//! bytes are those that a transaction would make.
+//! New entries overwrite nothing, so that what they become is known without asking the document, and
+//! mostly Automerge's document gets them later (`deferred`). Where it gets them at once, one of two ways
+//! costs less: a transaction of Automerge moves every operation into the document's columns by
+//! itself; applying a change moves all of its operations at once, but looks at every entry that there
+//! is. The bytes are those that a transaction would make.
 
+use super::deferred::Late;
 use super::document::{Document, RawChange, Touched};
 use super::edit::{EditRefusal, Planned, Stamp};
 use super::outline::Outline;
@@ -58,7 +60,21 @@ impl Document {
         }
         debug_assert!(judge(made.bytes.clone()).is_ok());
         let (start_op, max_op) = (change.start_op().get(), change.max_op());
-        self.doc.apply_changes([change])?;
+        if self.may_defer(1, made.bytes.len()) {
+            let entries = outline.maps.iter().map(|(_, id)| *id);
+            let deps = change.deps().iter().map(|dep| ChangeHash(dep.0));
+            let late = Late {
+                hash: made.hash,
+                deps: deps.collect(),
+                start_op,
+                max_op,
+                bytes: made.bytes.clone(),
+            };
+            self.defer(late, entries);
+        } else {
+            self.catch_up()?;
+            self.doc.apply_changes([change])?;
+        }
         outline
             .maps
             .iter()
@@ -87,6 +103,8 @@ impl Document {
     ) -> Result<ExpandedChange, EditRefusal> {
         let start_op = NonZeroU64::MIN.saturating_add(self.max_op);
         let actor_id = ActorId::from(self.actor.0);
+        let heads = self.heads().into_iter();
+        let deps = heads.map(|hash| automerge::ChangeHash(hash.0));
         let mut composer = Composer {
             actor: &actor_id,
             next_op: start_op.get(),
@@ -103,7 +121,7 @@ impl Document {
             start_op,
             time: stamp.seconds(),
             message: Some(stamp.message()),
-            deps: self.doc.get_heads(),
+            deps: deps.collect(),
             extra_bytes: Vec::new(),
             author: None,
             actor_id,

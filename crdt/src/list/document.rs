@@ -1,6 +1,7 @@
 //! The document: Automerge's state and what is kept beside it so that nothing walks the whole list.
 
 use super::authorship::Authorship;
+use super::deferred::Deferred;
 use super::index::{Index, Slot};
 use super::judge::CheckedChange;
 use super::left_out::{Basis, Ruling};
@@ -98,15 +99,17 @@ pub enum LoadError {
 /// All changes go through [`Document::edit`] and [`Document::apply`]; both tell which entries they
 /// touched.
 pub struct Document {
+    /// Without what is deferred.
     pub(super) doc: Automerge,
+    pub(super) deferred: Deferred,
     pub(super) index: Index,
     pub(super) authorship: Authorship,
     pub(super) actor: Actor,
     /// The entries that were added here one after the other, last.
     pub(super) run: Option<Run>,
     pub(super) vector: VersionVector,
-    /// Each actor's last change.
-    last: BTreeMap<Actor, ChangeHash>,
+    /// Each actor's last change, and what that contributes to the sums.
+    last: BTreeMap<Actor, (ChangeHash, Sums)>,
     /// The highest number of an operation.
     pub(super) max_op: u64,
     name: ListName,
@@ -155,6 +158,7 @@ impl Document {
         );
         Self {
             doc,
+            deferred: Deferred::default(),
             index,
             authorship,
             actor,
@@ -277,10 +281,12 @@ impl Document {
         message: &str,
         size: usize,
     ) {
-        let (last, tip) = (self.vector.tip(id.actor), Tip::of(id, hash));
-        self.sums.advance(self.id, last, tip);
+        let tip = Tip::of(id, hash);
+        let share = Sums::of(self.id, tip);
+        let last = self.last.insert(id.actor, (hash, share));
+        let last = last.map_or_else(Sums::default, |(_, share)| share);
+        self.sums.advance(last, share);
         self.vector.insert(tip);
-        self.last.insert(id.actor, hash);
         let author = message::author(message);
         let takes_back = message::act(message) != Act::Edit;
         self.authorship
@@ -325,14 +331,13 @@ impl Document {
     /// Whether it has that change.
     pub fn has(&self, hash: &ChangeHash) -> bool {
         // Nothing ever waits in Automerge's own queue, so that what is not missing is applied.
-        self.doc
-            .get_missing_deps(&[automerge::ChangeHash(hash.0)])
-            .is_empty()
+        let missing = || self.doc.get_missing_deps(&[automerge::ChangeHash(hash.0)]);
+        self.deferred.has(hash) || missing().is_empty()
     }
 
     /// An actor's last change.
     pub(super) fn last_change(&self, actor: Actor) -> Option<ChangeHash> {
-        self.last.get(&actor).copied()
+        self.last.get(&actor).map(|(hash, _)| *hash)
     }
 
     /// The changes that it has. The first change of every list is not among them.
@@ -375,6 +380,11 @@ impl Document {
             .any(|ruling| ruling.stays == hash && ruling.basis == Basis::Hashes)
     }
 
+    /// Whether changes came that the list is without, or that depend on such.
+    pub(super) fn has_aside(&self) -> bool {
+        !self.aside.is_empty()
+    }
+
     /// Whether the list is without a change, or without what that depends on.
     pub(super) fn is_left_out(&self, change: &CheckedChange) -> bool {
         let (id, hash) = (change.id(), change.hash());
@@ -393,15 +403,6 @@ impl Document {
     /// [`VersionVector::sums`] of its vector, and of what is left out.
     pub fn sums(&self) -> Sums {
         self.sums
-    }
-
-    /// The hashes of the changes that no other depends on, sorted.
-    pub fn heads(&self) -> Vec<ChangeHash> {
-        self.doc
-            .get_heads()
-            .into_iter()
-            .map(|hash| ChangeHash(hash.0))
-            .collect()
     }
 
     /// Those of the actors' last changes on which no other one depends: who has these has all.
@@ -434,9 +435,12 @@ impl Document {
 
     /// A live entry.
     pub fn entry(&self, id: EntryId) -> Option<Entry> {
-        Union::read(&self.doc, id)
-            .ok()??
-            .entry(id, &self.authorship)
+        let deferred = self.deferred.entry(id);
+        let union = match deferred {
+            Some(union) => union,
+            None => Union::read(&self.doc, id).ok()??,
+        };
+        union.entry(id, &self.authorship)
     }
 
     /// What is known of an id.
@@ -459,14 +463,14 @@ impl Document {
     /// All live entries as they were in a document that has that change and what it depends on, and
     /// no more; `None` if it is not here. Costs as much as loading the document.
     pub fn entries_at(&self, change: ChangeHash) -> Option<Vec<Entry>> {
-        let changes = past::history(&self.doc, change)?;
+        let changes = past::history(&self.whole(), change)?;
         let then = Self::load(self.name.clone(), self.actor, None, &changes).ok()?;
         Some(then.entries())
     }
 
     /// The document in compact form.
     pub fn save(&self) -> Vec<u8> {
-        self.doc.save()
+        self.whole().save()
     }
 
     /// About how many bytes of memory it takes.
@@ -481,6 +485,7 @@ impl Document {
                 self.vector.len() * CLOCK_BYTES,
             ),
             (self.content, 1),
+            (self.deferred.memory(), 1),
             (self.slack.bytes(self.content), 1),
         ];
         parts.iter().fold(BASE_BYTES, |sum, (count, bytes)| {

@@ -1,6 +1,7 @@
 //! Editing: one intention of a client becomes one change.
 
 use super::MAX_OPERATIONS;
+use super::apply::ApplyError;
 use super::document::{Document, RawChange, Standing, Touched};
 use super::index::{Gap, Side, Slot};
 use super::message::{self, Act};
@@ -71,6 +72,12 @@ impl From<Stop> for EditRefusal {
             Stop::TooLarge(why) => Self::TooLarge(why),
             Stop::Automerge(error) => error.into(),
         }
+    }
+}
+
+impl From<ApplyError> for EditRefusal {
+    fn from(error: ApplyError) -> Self {
+        Self::Broken(error.to_string())
     }
 }
 
@@ -166,6 +173,9 @@ impl Document {
             | Edit::DeleteAll => Act::Edit,
         };
         let stamp = Stamp { by, at_ms, act };
+        if self.has_to_catch_up(edit) {
+            self.catch_up()?;
+        }
         let before = self.max_op;
         let edited = guarded(|| match edit {
             Edit::Add(entries) => self.add(entries, stamp, draw),
@@ -201,9 +211,10 @@ impl Document {
         // The plan is in the index already; what stands there was not alive before.
         planned.iter().for_each(|plan| self.index.forget(plan.id));
         placed?;
-        let (change, touched) = if self.composes(planned.len()) {
+        let (change, touched) = if self.may_defer(1, 0) || self.composes(planned.len()) {
             self.add_composed(&planned, stamp)?
         } else {
+            self.catch_up()?;
             self.add_drafted(&planned, stamp)?
         };
         Ok(Edited {
@@ -362,6 +373,7 @@ impl Document {
         stamp: Stamp<'_>,
         draw: &mut dyn FnMut() -> u128,
     ) -> Result<Edited, EditRefusal> {
+        self.catch_up()?;
         guarded(|| {
             let union = Union::read(&self.doc, id)?.ok_or(EditRefusal::NoEntry(id))?;
             self.patch_union(id, &union, patch, stamp, draw)
@@ -455,6 +467,7 @@ impl Document {
         ids: Vec<EntryId>,
         stamp: Stamp<'_>,
     ) -> Result<Edited, EditRefusal> {
+        self.catch_up()?;
         guarded(|| self.kill(ids, stamp))
     }
 

@@ -130,7 +130,8 @@ impl Document {
     /// All changes, or those that wrote to an entry, in no order.
     fn metas(&self, entry: Option<EntryId>) -> Vec<Meta> {
         let only = entry.map(|id| self.changes_of(id));
-        let all = self.doc.get_changes_meta(&[]).into_iter();
+        let doc = self.whole();
+        let all = doc.get_changes_meta(&[]).into_iter();
         let wanted = all.filter(|meta| !meta.deps.is_empty());
         let wanted =
             wanted.filter(|meta| only.as_ref().is_none_or(|only| only.contains(&meta.hash.0)));
@@ -157,7 +158,7 @@ impl Document {
 
     /// The changes that wrote to an entry.
     fn changes_of(&self, id: EntryId) -> BTreeSet<[u8; 32]> {
-        let changes = self.doc.get_changes(&[]).into_iter();
+        let changes = self.whole().get_changes(&[]).into_iter();
         let touching = changes.filter(|change| {
             self.past_of(change)
                 .is_some_and(|past| past.entries.contains(&id))

@@ -2,23 +2,26 @@
 //!
 //! Bytes with a valid checksum can make Automerge panic, expand without bounds, or leave a document
 //! that no longer loads. So the limits are checked on the encoded form, Automerge decodes behind
-//! `catch_unwind`, and its own encoding of what it understood must be the very bytes that came.
+//! `catch_unwind`, and its own encoding of what it understood must be the very bytes that came. What
+//! only adds entries is judged in the same way without Automerge (`pure`), for a fraction of the time.
 
 use super::apply::ApplyError;
 pub use super::chunk::Head;
 use super::chunk::{self, ChunkError};
 use super::outline::Outline;
+use super::pure::Addition;
 use super::{MAX_CHANGE_BYTES, MAX_OPERATIONS, genesis, message};
 use crate::entry::Author;
 use automerge::{ActorId, Change};
 use bytes::Bytes;
 use names::{Actor, ChangeHash, ChangeId};
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The longest message (author) of a change, in bytes.
 pub(super) const MAX_AUTHOR_BYTES: usize = 4096;
 /// Automerge keeps operation counters in 32 bits.
-const MAX_COUNTER: u64 = u32::MAX as u64;
+pub(super) const MAX_COUNTER: u64 = u32::MAX as u64;
 
 /// Why a change was refused. It was not applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,9 +90,14 @@ pub struct CheckedChange {
     id: ChangeId,
     hash: ChangeHash,
     deps: Vec<ChangeHash>,
-    author: Author,
+    start_op: u64,
+    /// How many operations it has.
+    length: usize,
+    seconds: i64,
+    message: String,
     bytes: Bytes,
-    pub(super) change: Change,
+    /// As Automerge has it, if the judge has asked that.
+    decoded: Option<Change>,
     pub(super) outline: Outline,
 }
 
@@ -111,12 +119,18 @@ impl CheckedChange {
 
     /// The number of its first operation; higher than those of all changes that it depends on.
     pub fn start_op(&self) -> u64 {
-        self.change.start_op().get()
+        self.start_op
+    }
+
+    /// How many operations it has.
+    pub(super) fn len(&self) -> usize {
+        self.length
     }
 
     /// The number of its last operation; one less than [`CheckedChange::start_op`] if it has none.
     pub(super) fn max_op(&self) -> u64 {
-        self.change.max_op()
+        let length = u64::try_from(self.length).unwrap_or(u64::MAX);
+        self.start_op.saturating_add(length).saturating_sub(1)
     }
 
     /// The raw change chunk.
@@ -124,14 +138,42 @@ impl CheckedChange {
         &self.bytes
     }
 
+    /// Who wrote it, and what it takes back.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Who wrote it, by its message.
     pub fn author(&self) -> Author {
-        self.author.clone()
+        Author(message::author(&self.message).to_owned())
+    }
+
+    /// When it was written: seconds since the epoch.
+    pub(super) fn seconds(&self) -> i64 {
+        self.seconds
     }
 
     /// When it was written: milliseconds since the epoch, of whole seconds.
     pub fn at_ms(&self) -> i64 {
-        self.change.timestamp().saturating_mul(1000)
+        self.seconds.saturating_mul(1000)
+    }
+
+    /// Whether both say the same, whoever has judged them.
+    pub(super) fn says_as(&self, other: &Self) -> bool {
+        let numbers = |change: &Self| (change.start_op, change.length, change.seconds);
+        (self.id, self.hash, numbers(self)) == (other.id, other.hash, numbers(other))
+            && (&self.deps, &self.message) == (&other.deps, &other.message)
+            && self.outline == other.outline
+    }
+
+    /// As Automerge has it.
+    pub(super) fn decoded(&self) -> Result<Cow<'_, Change>, ApplyError> {
+        match &self.decoded {
+            Some(change) => Ok(Cow::Borrowed(change)),
+            None => Change::from_bytes(self.bytes.to_vec())
+                .map(Cow::Owned)
+                .map_err(|error| ApplyError::Automerge(error.to_string())),
+        }
     }
 }
 
@@ -141,11 +183,38 @@ impl CheckedChange {
 /// # Errors
 /// The first rule that it breaks.
 pub fn judge(bytes: Bytes) -> Result<CheckedChange, Fault> {
-    let frame = chunk::parse(&bytes)?;
+    let hash = chunk::check(&bytes)?;
+    let Some(addition) = judge_addition(&bytes, hash) else {
+        return judge_by_automerge(bytes, hash);
+    };
+    debug_assert!(judge_by_automerge(bytes, hash).is_ok_and(|change| change.says_as(&addition)));
+    Ok(addition)
+}
+
+/// A change that adds entries and does nothing else; `None` if it is none, or Automerge has to say.
+pub(super) fn judge_addition(bytes: &Bytes, hash: ChangeHash) -> Option<CheckedChange> {
+    let addition = Addition::read(bytes)?;
+    Some(CheckedChange {
+        id: addition.id,
+        hash,
+        start_op: addition.start_op,
+        length: addition.len(),
+        seconds: addition.seconds,
+        message: addition.message.to_owned(),
+        bytes: bytes.clone(),
+        decoded: None,
+        outline: addition.outline()?,
+        deps: addition.deps,
+    })
+}
+
+/// Judges a change whatever it does.
+pub(super) fn judge_by_automerge(bytes: Bytes, hash: ChangeHash) -> Result<CheckedChange, Fault> {
+    let start_op = chunk::parse(&bytes)?;
     let decoded =
         catch_unwind(AssertUnwindSafe(|| decode(&bytes))).unwrap_or(Err(Fault::Panicked))?;
     let (change, outline, id) = decoded;
-    if change.start_op().get() != frame.start_op || change.hash().0 != frame.hash.0 {
+    if change.start_op().get() != start_op || change.hash().0 != hash.0 {
         return Err(Fault::NotCanonical);
     }
     let deps = change
@@ -153,15 +222,16 @@ pub fn judge(bytes: Bytes) -> Result<CheckedChange, Fault> {
         .iter()
         .map(|hash| ChangeHash(hash.0))
         .collect();
-    let message = change.message().unwrap_or_default();
-    let author = Author(message::author(message).to_owned());
     Ok(CheckedChange {
         id,
-        hash: frame.hash,
+        hash,
         deps,
-        author,
+        start_op,
+        length: change.len(),
+        seconds: change.timestamp(),
+        message: change.message().unwrap_or_default().to_owned(),
         bytes,
-        change,
+        decoded: Some(change),
         outline,
     })
 }

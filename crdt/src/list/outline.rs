@@ -10,13 +10,14 @@
 
 use super::genesis;
 use super::plain::Plain;
-use super::read::Union;
+use super::read::{Union, named};
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::{ExpandedChange, ObjId, ObjType, ScalarValue};
 use names::{Actor, EntryId};
+use std::borrow::Cow;
 
 /// The longest key of an entry's map, in bytes.
-const MAX_KEY_BYTES: usize = 1024;
+pub(super) const MAX_KEY_BYTES: usize = 1024;
 
 /// Names an operation, and the object that it made. Ordered as Automerge orders concurrent values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,16 +60,16 @@ pub(super) enum Kind {
 }
 
 /// A value that a change writes into a map of its own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Written {
-    map: OpName,
+    pub(super) map: OpName,
     pub(super) op: OpName,
-    pub(super) key: String,
+    pub(super) key: Cow<'static, str>,
     pub(super) value: Plain,
 }
 
 /// What a change makes and touches, in the order of its operations.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Outline {
     /// Maps made in `entries`.
     pub(super) maps: Vec<(OpName, EntryId)>,
@@ -110,6 +111,20 @@ impl Outline {
         Ok(outline)
     }
 
+    /// That of a change that makes these maps, puts these values into them, and does nothing else. All
+    /// in the order of its operations.
+    pub(super) fn of_additions(maps: Vec<(OpName, EntryId)>, values: Vec<Written>) -> Self {
+        let mut writes: Vec<_> = values.iter().map(|value| (value.map, Kind::Map)).collect();
+        writes.dedup();
+        Self {
+            maps,
+            texts: Vec::new(),
+            writes,
+            actors: vec![genesis::ACTOR],
+            additions: Some(values),
+        }
+    }
+
     fn add(&mut self, name: OpName, op: &Op) -> Result<(), &'static str> {
         let ObjectId::Id(object) = &op.obj else {
             return Err("writes to the document's root");
@@ -149,7 +164,7 @@ impl Outline {
                 written.push(Written {
                     map: object,
                     op: name,
-                    key: key.to_string(),
+                    key: named(key),
                     value: Plain::of_scalar(value),
                 });
             }

@@ -4,8 +4,9 @@
 //! One that refers to other operations would be whole on a replica that has them, and would not be on
 //! one that they reach later. So the state that the change depends on is asked, not the present one.
 
+use super::deferred::Known;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId};
-use automerge::{Automerge, Change, ChangeHash, Cursor, ExpandedChange, ObjId, ReadDoc};
+use automerge::{Automerge, Change, Cursor, ExpandedChange, ObjId, ReadDoc};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
@@ -20,28 +21,32 @@ pub(super) fn founds(doc: &Automerge, change: &Change) -> bool {
     change.operations.iter().all(|op| past.founds(op))
 }
 
-/// Whether a change depends on that one, directly or not. Each actor's changes follow each other: one
-/// that does not depend on its actor's change before it applies, and never loads again.
-pub(super) fn has(doc: &Automerge, change: &Change, past: names::ChangeHash) -> bool {
-    let past = ChangeHash(past.0);
-    let start_op = |hash| {
-        doc.get_change_meta_by_hash(hash)
-            .map(|found| found.start_op)
-    };
-    let Some(lowest) = start_op(&past) else {
+/// Whether what a change depends on has that one among it. Each actor's changes follow each other: one
+/// that does not depend on its actor's change before it applies, and never loads again. `known` says
+/// what is known of changes, of which so many are looked at.
+pub(super) fn leads_to(
+    deps: &[names::ChangeHash],
+    past: names::ChangeHash,
+    most: usize,
+    known: impl Fn(&names::ChangeHash) -> Option<Known>,
+) -> bool {
+    let Some(lowest) = known(&past).map(|found| found.start_op) else {
         return false;
     };
-    let (mut next, mut seen) = (change.deps().to_vec(), BTreeSet::new());
+    let (mut next, mut seen) = (deps.to_vec(), BTreeSet::new());
     while let Some(hash) = next.pop() {
         if hash == past {
             return true;
         }
+        if seen.len() >= most {
+            return false;
+        }
         // Whatever depends on a change is numbered above it.
         if seen.insert(hash)
-            && let Some(found) = doc.get_change_meta_by_hash(&hash)
+            && let Some(found) = known(&hash)
             && found.start_op >= lowest
         {
-            next.extend(found.deps.iter().copied());
+            next.extend(found.deps);
         }
     }
     false

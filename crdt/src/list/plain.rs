@@ -68,7 +68,7 @@ impl Plain {
         }
     }
 
-    fn of_i64(value: i64) -> Self {
+    pub(super) fn of_i64(value: i64) -> Self {
         if value.unsigned_abs() <= MAX_INTEGER.unsigned_abs() {
             Self::Integer(value)
         } else {

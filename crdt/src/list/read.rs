@@ -13,6 +13,7 @@ use crate::entry::{Author, Entry, Field, Supply};
 use automerge::iter::MapRangeItem;
 use automerge::{ActorId, Automerge, AutomergeError, ObjId, ObjType, ReadDoc, Value};
 use names::EntryId;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::RangeBounds;
@@ -28,6 +29,15 @@ pub(super) const CREATED: &str = "created";
 /// Whether this program knows what a key of an entry's map stands for.
 pub(super) fn is_known(key: &str) -> bool {
     key == CREATED || Field::of_key(key).is_some()
+}
+
+/// A key, at no cost if this program knows it.
+pub(super) fn named(key: &str) -> Cow<'static, str> {
+    match Field::of_key(key) {
+        Some(field) if field.key() == key => Cow::Borrowed(field.key()),
+        None if key == CREATED => Cow::Borrowed(CREATED),
+        Some(_) | None => Cow::Owned(key.to_owned()),
+    }
 }
 
 /// One visible value of a key.
@@ -46,7 +56,7 @@ pub(super) struct Seen {
 pub(super) struct Union {
     /// In the order of the operations that made them: the last one is the one that Automerge shows.
     pub(super) maps: Vec<ObjId>,
-    fields: BTreeMap<String, Vec<Seen>>,
+    fields: BTreeMap<Cow<'static, str>, Vec<Seen>>,
 }
 
 /// The visible values of a register that counts up: `life` or a tag.
@@ -103,7 +113,7 @@ impl Union {
         let mut union = Self::of_maps(maps);
         for (number, map) in union.maps.iter().enumerate() {
             for item in doc.map_range(map, keys.clone()) {
-                let seen = union.fields.entry(item.key.to_string()).or_default();
+                let seen = union.fields.entry(named(&item.key)).or_default();
                 if item.conflict {
                     let values = doc.get_all(map, item.key.as_ref())?;
                     seen.extend(values.iter().filter_map(|(value, op)| {
@@ -134,7 +144,7 @@ impl Union {
 
     /// Adds values of a key.
     pub(super) fn extend(&mut self, key: String, values: Vec<Seen>) {
-        let seen = self.fields.entry(key).or_default();
+        let seen = self.fields.entry(key.into()).or_default();
         seen.extend(values);
         seen.sort_by_key(|seen| seen.op);
     }
@@ -157,7 +167,7 @@ impl Union {
     pub(super) fn add(&mut self, doc: &Automerge, item: &MapRangeItem<'_>) {
         let op = item.id();
         self.fields
-            .entry(item.key.to_string())
+            .entry(named(&item.key))
             .or_default()
             .extend(Seen::new(0, &op, Plain::of_ref(doc, &item.value, &op)));
     }
@@ -169,7 +179,7 @@ impl Union {
 
     /// The keys that have visible values.
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.fields.keys().map(String::as_str)
+        self.fields.keys().map(AsRef::as_ref)
     }
 
     /// The operations that wrote what is visible.
@@ -225,7 +235,7 @@ impl Union {
     pub(super) fn tags(&self) -> impl Iterator<Item = (&str, Parities)> {
         let keys = self
             .fields
-            .range(TAG.to_owned()..)
+            .range(Cow::Borrowed(TAG)..)
             .map_while(|(key, _)| Some((key, key.strip_prefix(TAG)?)));
         keys.map(|(key, tag)| (tag, self.parities(key)))
     }
@@ -233,15 +243,12 @@ impl Union {
     /// The winning value of a field, of those that its kind understands, and whether others beside
     /// it disagree.
     pub(super) fn register<K: Kind>(&self, field: Field, kind: &K) -> (Option<K::Value>, bool) {
-        let mut values: Vec<K::Value> = self
-            .seen(field.key())
-            .iter()
-            .filter_map(|seen| kind.read(&seen.value))
-            .collect();
-        let winner = values.pop();
+        let values = self.seen(field.key()).iter().rev();
+        let mut values = values.filter_map(|seen| kind.read(&seen.value));
+        let winner = values.next();
         let conflict = winner
             .as_ref()
-            .is_some_and(|winner| values.iter().any(|value| !kind.agree(value, winner)));
+            .is_some_and(|winner| values.any(|value| !kind.agree(&value, winner)));
         (winner, conflict)
     }
 

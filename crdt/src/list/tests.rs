@@ -3,11 +3,13 @@
 mod anew;
 mod concurrency;
 mod convergence;
+mod deferred;
 mod edits;
 mod exchange;
 mod history;
 mod hostile;
 mod javascript;
+mod pure;
 mod recurring;
 mod search;
 mod several;

@@ -35,7 +35,7 @@ pub(super) struct Step {
 impl Document {
     /// A change as it is told; `None` if it is not here, or is none of a list.
     pub(super) fn past(&self, hash: ChangeHash) -> Option<Past> {
-        self.past_of(&self.doc.get_change_by_hash(&hash)?)
+        self.past_of(&self.whole().get_change_by_hash(&hash)?)
     }
 
     /// The same of a change at hand.
@@ -62,7 +62,7 @@ impl Document {
     /// The entry in which a text is.
     fn holder(&self, text: OpName) -> Option<EntryId> {
         let object = ObjId::Id(text.counter, automerge::ActorId::from(text.actor.0), 0);
-        let parent = self.doc.parents(&object).ok()?.next()?;
+        let parent = self.whole().parents(&object).ok()?.next()?;
         self.index.owner(OpName::of(&parent.obj)?)
     }
 
@@ -71,7 +71,7 @@ impl Document {
     pub(super) fn deleted(&self, past: &Past, id: EntryId) -> Result<bool, AutomergeError> {
         let is_life = |key: &str| key == LIFE;
         let alive = |heads: &[ChangeHash]| {
-            let union = Union::read_at(&self.doc, id, heads, is_life)?;
+            let union = Union::read_at(&self.whole(), id, heads, is_life)?;
             Ok::<_, AutomergeError>(union.is_some_and(|union| union.is_alive()))
         };
         Ok(alive(&past.deps)? && !alive(&[past.hash])?)
@@ -80,8 +80,8 @@ impl Document {
     /// How an entry was before that change and after it.
     pub(super) fn step(&self, past: &Past, id: EntryId) -> Result<Step, AutomergeError> {
         Ok(Step {
-            before: Union::read_at(&self.doc, id, &past.deps, |_| true)?,
-            after: Union::read_at(&self.doc, id, &[past.hash], |_| true)?,
+            before: Union::read_at(&self.whole(), id, &past.deps, |_| true)?,
+            after: Union::read_at(&self.whole(), id, &[past.hash], |_| true)?,
         })
     }
 }

@@ -138,7 +138,8 @@ impl Document {
     /// What a change is known to take back; `None` if it is not here.
     pub(super) fn act_of(&self, change: ChangeHash) -> Option<Act> {
         let hash = automerge::ChangeHash(change.0);
-        let meta = self.doc.get_change_meta_by_hash(&hash)?;
+        let doc = self.whole();
+        let meta = doc.get_change_meta_by_hash(&hash)?;
         Some(super::message::act(
             meta.message.as_deref().unwrap_or_default(),
         ))

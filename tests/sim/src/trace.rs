@@ -151,6 +151,8 @@ fn done_name(done: &lists::Done) -> &'static str {
     match done {
         lists::Done::Loaded(Ok(_)) => "loaded",
         lists::Done::Loaded(Err(_)) => "not loaded",
+        lists::Done::CaughtUp(Ok(_)) => "caught up",
+        lists::Done::CaughtUp(Err(_)) => "not caught up",
         lists::Done::Applied(Ok(_)) => "applied",
         lists::Done::Applied(Err(_)) => "not applied",
         lists::Done::Saved(_) => "saved",

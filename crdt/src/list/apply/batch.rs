@@ -1,9 +1,11 @@
 //! A batch of changes on its way into a document: which of them fit it.
 
+use crate::list::deferred::Known;
 use crate::list::document::Document;
 use crate::list::genesis;
 use crate::list::judge::{CheckedChange, Fault};
 use crate::list::outline::{Kind, OpName};
+use crate::list::past;
 use crate::list::read::Union;
 use automerge::{ActorId, ObjId, ObjType, ReadDoc};
 use names::{Actor, ChangeHash, EntryId};
@@ -16,12 +18,15 @@ const MAX_NUMBERING_GAP: u64 = 1 << 16;
 /// half of the 32 bits can only be used up by operations, one by one.
 const LAST_GAP: u64 = 1 << 31;
 
+/// So many changes are looked at for whether Automerge can have a batch later.
+const MAX_STEPS: usize = 256;
+
 /// A batch on its way into a document: the changes that fit so far, and what they will have added.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) fit: Vec<CheckedChange>,
-    /// The number of the last operation of each change that fits.
-    max_ops: BTreeMap<ChangeHash, u64>,
+    /// Where each of them is.
+    places: BTreeMap<ChangeHash, usize>,
     /// The number of each actor's last change, and its hash.
     last: BTreeMap<Actor, (u64, ChangeHash)>,
     /// For a change that does not directly depend on its actor's change before it: that one.
@@ -57,10 +62,37 @@ impl Batch {
         !self.before.is_empty() || !self.fit.iter().all(|change| change.outline.only_adds())
     }
 
+    /// Whether Automerge can have all of the batch later: it adds entries that were never here, and
+    /// nothing else, and that each change depends on its actor's change before it shows soon.
+    pub(super) fn is_deferrable(&self, document: &Document) -> bool {
+        let bytes = self.fit.iter().map(|change| change.bytes().len()).sum();
+        let leads_back = |(change, before): (&ChangeHash, &ChangeHash)| {
+            let known = |hash: &ChangeHash| self.known(hash).or_else(|| document.known(hash));
+            let deps = known(change).map_or_else(Vec::new, |known| known.deps);
+            past::leads_to(&deps, *before, MAX_STEPS, known)
+        };
+        document.may_defer(self.fit.len(), bytes)
+            && self.fit.iter().all(|change| change.outline.only_adds())
+            && self.touched.len() == self.added.len()
+            && self.before.iter().all(leads_back)
+    }
+
+    /// What is known of a change of the batch.
+    fn known(&self, hash: &ChangeHash) -> Option<Known> {
+        let change = self.fit.get(*self.places.get(hash)?)?;
+        Some(Known {
+            start_op: change.start_op(),
+            max_op: change.max_op(),
+            deps: change.deps().to_vec(),
+        })
+    }
+
     /// What to do with a change.
     pub(super) fn judge(&self, document: &Document, change: &CheckedChange) -> Verdict {
-        let id = change.id();
-        if document.has(&change.hash()) || self.max_ops.contains_key(&change.hash()) {
+        let (id, hash) = (change.id(), change.hash());
+        let have = document.last_seq(id.actor, self);
+        // What is numbered above all of its actor's changes is new.
+        if id.seq <= have && (self.places.contains_key(&hash) || document.has(&hash)) {
             return Verdict::Duplicate;
         }
         if document.is_left_out(change) {
@@ -76,7 +108,6 @@ impl Batch {
         };
         // What it depends on is here: so it is another change than the one that is in its place, and
         // not one that follows on another branch.
-        let have = document.last_seq(id.actor, self);
         if id.seq <= have {
             return Verdict::Refused(Fault::Forked);
         }
@@ -147,7 +178,7 @@ impl Batch {
                 .iter()
                 .for_each(|id| drop(self.added.remove(id)));
         }
-        self.max_ops.insert(change.hash(), change.max_op());
+        self.places.insert(change.hash(), self.fit.len());
         let actor = change.id().actor;
         let last = self.last.get(&actor).map(|(_, hash)| *hash);
         if let Some(last) = last.or_else(|| document.last_change(actor))
@@ -184,12 +215,8 @@ impl Document {
 
     /// The number of the last operation of a change that is here or in the batch.
     fn last_op(&self, hash: &ChangeHash, batch: &Batch) -> Option<u64> {
-        let here = || {
-            self.doc
-                .get_change_meta_by_hash(&automerge::ChangeHash(hash.0))
-                .map(|change| change.max_op)
-        };
-        batch.max_ops.get(hash).copied().or_else(here)
+        let known = batch.known(hash).or_else(|| self.known(hash));
+        known.map(|known| known.max_op)
     }
 
     /// The entry that an object belongs to, if it is of that kind.

@@ -33,6 +33,8 @@ enum Step {
     Deliver {
         changes: Vec<Index>,
     },
+    /// Gives Automerge what it lacks.
+    CatchUp,
     /// Comes back from its stored changes, or from a snapshot, as a new actor.
     Restart {
         snapshot: bool,
@@ -117,6 +119,7 @@ impl Node {
                 self.deliver(changes.iter().map(|index| index.get(everything).clone()))
             }
             Step::Deliver { .. } => {}
+            Step::CatchUp => self.replica.document.catch_up().unwrap(),
             Step::Restart { snapshot } => self.restart(snapshot, everything),
         }
     }
@@ -191,6 +194,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
         2 => index().prop_map(|entry| Step::Delete { entry }),
         1 => Just(Step::DeleteAll),
         6 => proptest::collection::vec(index(), 1..8).prop_map(|changes| Step::Deliver { changes }),
+        1 => Just(Step::CatchUp),
         1 => any::<bool>().prop_map(|snapshot| Step::Restart { snapshot }),
     ];
     proptest::collection::vec((0..3usize, step), 1..40)
@@ -205,6 +209,8 @@ proptest! {
         let mut everything: Vec<RawChange> = Vec::new();
         for (who, step) in steps {
             nodes[who].step(step, &everything);
+            // One of them never defers anything.
+            nodes[2].replica.document.catch_up().unwrap();
             everything = nodes.iter().flat_map(|node| node.replica.changes.clone()).collect();
         }
         for node in &mut nodes {

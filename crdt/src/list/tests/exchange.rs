@@ -14,7 +14,7 @@ pub(super) fn altered(
     change: &RawChange,
     alter: impl FnOnce(&mut ExpandedChange),
 ) -> CheckedChange {
-    let mut expanded = checked(change).change.decode();
+    let mut expanded = checked(change).decoded().unwrap().decode();
     alter(&mut expanded);
     judge(Bytes::copy_from_slice(
         automerge::Change::from(expanded).raw_bytes(),

@@ -7,7 +7,7 @@ use proptest::sample::Index;
 use sha2::{Digest, Sha256};
 
 #[derive(Clone, Debug)]
-enum Mutation {
+pub(super) enum Mutation {
     Flip(Index, u8),
     Set(Index, u8),
     Insert(Index, u8),
@@ -16,7 +16,7 @@ enum Mutation {
     Huge(Index, usize),
 }
 
-fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
+pub(super) fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
     let at = any::<Index>;
     let mutation = prop_oneof![
         (at(), 0u8..8).prop_map(|(at, bit)| Mutation::Flip(at, bit)),
@@ -30,7 +30,7 @@ fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
 }
 
 impl Mutation {
-    fn apply(&self, body: &mut Vec<u8>) {
+    pub(super) fn apply(&self, body: &mut Vec<u8>) {
         if body.is_empty() {
             return;
         }
@@ -59,7 +59,7 @@ impl Mutation {
 }
 
 /// The part of a chunk after its length.
-fn body(chunk: &[u8]) -> Vec<u8> {
+pub(super) fn body(chunk: &[u8]) -> Vec<u8> {
     let length = chunk[9..]
         .iter()
         .take_while(|byte| **byte & 0x80 != 0)
@@ -69,7 +69,7 @@ fn body(chunk: &[u8]) -> Vec<u8> {
 }
 
 /// A change chunk of that body, with the right length and checksum.
-fn frame(body: &[u8]) -> Bytes {
+pub(super) fn frame(body: &[u8]) -> Bytes {
     let mut hashed = vec![1];
     let mut length = body.len();
     loop {

@@ -16,7 +16,7 @@ fn spoiler(change: &RawChange) -> CheckedChange {
 
 /// A change as that one, with its first value written so many times.
 fn repeated(change: &RawChange, times: usize, alter: impl Fn(usize, &mut Op)) -> Bytes {
-    let mut expanded: ExpandedChange = checked(change).change.decode();
+    let mut expanded: ExpandedChange = checked(change).decoded().unwrap().decode();
     let op = expanded.operations[0].clone();
     let copies = (0..times).map(|number| {
         let mut copy = op.clone();
@@ -118,7 +118,7 @@ fn a_change_that_overwrites_what_its_writer_did_not_see_is_refused_wherever_that
     // It builds on the same as a's change, and names what that has written.
     let seen = checked(&a.changes[1]);
     let forged = altered(&c.changes[0], |change| {
-        let actor = seen.change.actor_id().clone();
+        let actor = seen.decoded().unwrap().actor_id().clone();
         let title = change.operations.iter_mut().find(|op| !op.pred.is_empty());
         title.unwrap().pred = vec![OpId::new(seen.start_op(), &actor)].into();
     });

@@ -48,6 +48,11 @@ pub enum Job {
         /// What to apply.
         changes: Vec<CheckedChange>,
     },
+    /// Give Automerge's document the additions that it lacks.
+    CatchUp {
+        /// The document, which comes back.
+        document: Box<Document>,
+    },
     /// Make a snapshot of a document that is to leave the memory, and prove that it loads back.
     Save {
         /// The document, which does not come back.
@@ -105,6 +110,8 @@ pub enum Done {
     Loaded(Result<Loaded, JobError>),
     /// The document after applying. On an error it is not fit for use: load it again.
     Applied(Result<(Box<Document>, Applied), ApplyError>),
+    /// The document without anything that it lacks. On an error it is not fit for use.
+    CaughtUp(Result<Box<Document>, ApplyError>),
     /// What the snapshot covers, and its bytes; `None` if it did not load back equal.
     Saved(Option<(VersionVector, Bytes)>),
     /// The rows, or why they cannot be made.
@@ -252,7 +259,13 @@ impl Job {
                 mut document,
                 changes,
             } => Done::Applied(document.apply(changes).map(|applied| (document, applied))),
-            Self::Save { document } => Done::Saved(save(&document)),
+            Self::CatchUp { mut document } => {
+                Done::CaughtUp(document.catch_up().map(|()| document))
+            }
+            Self::Save { mut document } => {
+                let caught_up = document.catch_up();
+                Done::Saved(caught_up.ok().and_then(|()| save(&document)))
+            }
             Self::Rebuild { actor, thorough } => {
                 Done::Rebuilt(rebuild(list, actor, thorough, source).map(Box::new))
             }

@@ -100,6 +100,12 @@ impl Edits {
         self.queues.get(&list).map(|queue| &queue.name)
     }
 
+    /// The edit that is asked for next.
+    pub(super) fn first(&self, list: ListId) -> Option<&Edit> {
+        let queue = self.queues.get(&list)?;
+        queue.requests.front().map(|request| &request.edit)
+    }
+
     pub(super) fn next(&mut self, list: ListId) -> Option<Request> {
         let queue = self.queues.get_mut(&list)?;
         let request = queue.requests.pop_front();

@@ -164,13 +164,18 @@ impl Incoming {
         }
     }
 
-    /// Whether applying so many changes would hold up the other lists.
-    pub(super) fn is_long(document: &Document, changes: usize) -> bool {
-        let changes = u64::try_from(changes).unwrap_or(u64::MAX);
+    /// Whether applying these changes would hold up the other lists.
+    pub(super) fn is_long(document: &Document, changes: &[CheckedChange]) -> bool {
+        !document.defers(changes) && Self::takes_long(document, changes.len())
+    }
+
+    /// Whether giving Automerge so many changes, and those that it lacks, would.
+    pub(super) fn takes_long(document: &Document, changes: usize) -> bool {
+        let changes = u64::try_from(changes.saturating_add(document.behind()));
         let nanos = document
             .operations()
             .saturating_mul(NANOS_PER_OPERATION)
-            .saturating_add(changes.saturating_mul(NANOS_PER_CHANGE));
+            .saturating_add(changes.unwrap_or(u64::MAX).saturating_mul(NANOS_PER_CHANGE));
         Duration::from_nanos(nanos) > MAX_APPLY
     }
 

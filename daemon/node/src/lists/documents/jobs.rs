@@ -113,6 +113,7 @@ fn weigh(job: &Job) -> Weight {
     match job {
         Job::Load { .. }
         | Job::Apply { .. }
+        | Job::CatchUp { .. }
         | Job::Save { .. }
         | Job::Rebuild { .. }
         | Job::LeaveOut { .. }

@@ -11,7 +11,7 @@ use crate::lists::edge::Edge;
 use crate::lists::event::{Event, Origin, Verdict};
 use crate::lists::io::Refusal;
 use crate::lists::job::Job;
-use crdt::list::{Applied, CheckedChange, Document, Fault, RawChange};
+use crdt::list::{Applied, ApplyError, CheckedChange, Document, Fault, RawChange};
 use names::{ChangeHash, ListId, ListName};
 
 /// What is to be remembered of a batch while it is applied.
@@ -106,7 +106,27 @@ impl Documents {
         }
     }
 
+    /// Gives Automerge's document what it lacks, if that is needed for the next edit. What takes long is
+    /// done elsewhere: the document is away then.
+    fn catch_up(&mut self, edge: &mut Edge, list: ListId) {
+        let (document, edit) = (self.resident.get_mut(list), self.edits.first(list));
+        let Some(document) =
+            document.filter(|one| edit.is_some_and(|edit| one.has_to_catch_up(edit)))
+        else {
+            return;
+        };
+        if !Incoming::takes_long(document, 0) {
+            if let Err(error) = document.catch_up() {
+                self.quarantine(edge, list, error.to_string());
+                self.refuse(edge, list);
+            }
+        } else if let Some(document) = self.resident.lend(list) {
+            self.jobs.push(edge, list, Job::CatchUp { document });
+        }
+    }
+
     fn run_edits(&mut self, edge: &mut Edge, list: ListId) {
+        self.catch_up(edge, list);
         while let Some(document) = self.resident.get_mut(list)
             && let Some(request) = self.edits.next(list)
         {
@@ -144,6 +164,7 @@ impl Documents {
                     self.obtain_document(edge, list);
                 }
             }
+            self.catch_up(edge, list);
         }
     }
 
@@ -180,7 +201,7 @@ impl Documents {
             let Some(document) = self.resident.get_mut(list).filter(|_| !changes.is_empty()) else {
                 continue;
             };
-            if Incoming::is_long(document, changes.len()) {
+            if Incoming::is_long(document, &changes) {
                 let Some(document) = self.resident.lend(list) else {
                     return;
                 };
@@ -189,7 +210,7 @@ impl Documents {
             }
             match document.apply(changes) {
                 Ok(applied) => self.applied(edge, list, applying, applied),
-                Err(_) => self.spoiled(edge, list, &applying),
+                Err(error) => self.spoiled(edge, list, &applying, &error),
             }
         }
     }
@@ -313,8 +334,18 @@ impl Documents {
     }
 
     /// A batch made the document unfit for use: it is loaded again, and the batch's changes are
-    /// tried singly when they come again.
-    pub(super) fn spoiled(&mut self, edge: &mut Edge, list: ListId, applying: &Applying) {
+    /// tried singly when they come again. What was taken before cannot be given back.
+    pub(super) fn spoiled(
+        &mut self,
+        edge: &mut Edge,
+        list: ListId,
+        applying: &Applying,
+        error: &ApplyError,
+    ) {
+        if let ApplyError::Late(_) = error {
+            self.quarantine(edge, list, error.to_string());
+            return self.refuse(edge, list);
+        }
         self.resident.discard(list);
         self.incoming
             .blame(edge, list, applying.only, applying.count);
@@ -342,3 +373,6 @@ impl Documents {
         self.line.done(list);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,9 +43,11 @@ impl Documents {
                         self.resident.insert(list, document, 0);
                         self.applied(edge, list, applying, applied);
                     }
-                    Err(_) => self.spoiled(edge, list, &applying),
+                    Err(error) => self.spoiled(edge, list, &applying, &error),
                 }
             }
+            Done::CaughtUp(Ok(document)) => self.resident.insert(list, document, 0),
+            Done::CaughtUp(Err(error)) => self.quarantine(edge, list, error.to_string()),
             Done::Saved(Some((covers, bytes))) => {
                 let row = Row::Snapshot {
                     list,
