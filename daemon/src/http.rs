@@ -52,6 +52,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware;
 use bytes::Bytes;
+use connections::large::LargeBodies;
 use lists::list_hub::ListHub;
 use lists::rebuild::mended;
 use names::{ListId, ListName};
@@ -89,6 +90,7 @@ struct Shared {
     document: Bytes,
     examining: tokio::sync::Mutex<()>,
     quotas: lists::Quotas,
+    large_bodies: LargeBodies,
     operations: Operations,
 }
 
@@ -118,6 +120,7 @@ impl Api {
                 leaving: Arc::default(),
                 examining: tokio::sync::Mutex::default(),
                 quotas: lists::Quotas::default(),
+                large_bodies: LargeBodies::default(),
                 document,
                 operations,
             }),
@@ -172,6 +175,10 @@ impl Api {
 
     pub(crate) fn quotas(&self) -> &lists::Quotas {
         &self.shared.quotas
+    }
+
+    pub(crate) fn large_bodies(&self) -> &LargeBodies {
+        &self.shared.large_bodies
     }
 
     pub(crate) fn reader(&self) -> &Reader {

@@ -263,6 +263,8 @@ pub(super) fn whole(entry: &Entry, place: Option<Place>) -> NewEntry {
         series: entry.series.clone(),
         planned: entry.planned,
         done: !entry.is_open(),
+        done_at: entry.done_at,
+        created_at: Some(entry.created_at),
         tags: entry.tags.clone(),
         place,
     }

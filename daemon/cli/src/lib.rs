@@ -40,13 +40,13 @@ pub use program::{
     SignedWithdrawal,
 };
 
-use args::{Authority, Cli, Command, Debug, Token};
+use args::{Authority, Cli, Command, Debug, Global, Rebuild, Token};
 use certificates::{pki, token};
 use cluster::{
     away, events, founding, heals, invitations, partition, reach, revoking, withdrawing,
 };
 use failure::Failure;
-use lists::{conflicts, edit, history, watch};
+use lists::{conflicts, edit, history, transfer, watch};
 use output::Output;
 use processes::{groups, links, monitor};
 use session::Session;
@@ -143,6 +143,18 @@ async fn tokens(session: &Session<'_>, command: Token) -> Result<(), Failure> {
     }
 }
 
+async fn rebuilding(
+    global: &Global,
+    args: &Rebuild,
+    output: &Output,
+    program: &Program,
+) -> Result<(), Failure> {
+    if args.offline {
+        return rebuild::offline(global, args, output, program);
+    }
+    rebuild::online(&Session::new(global, output)?, args.list.as_deref()).await
+}
+
 async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCode, Failure> {
     let session = || Session::new(&cli.global, output);
     let done = match cli.command {
@@ -170,11 +182,8 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Revoke { member, reason } => revoking::revoke(&session()?, &member, reason).await,
         Command::Revocations => revoking::list(&session()?).await,
         Command::Reload => cluster::reload(&session()?).await,
-        Command::Rebuild(args) if args.offline => {
-            rebuild::offline(&cli.global, &args, output, program)
-        }
+        Command::Rebuild(args) => rebuilding(&cli.global, &args, output, program).await,
         Command::Repair(args) => repair::run(&session()?, &args).await,
-        Command::Rebuild(args) => rebuild::online(&session()?, args.list.as_deref()).await,
         Command::LogLevel(args) => cluster::log_level(&session()?, &args).await,
         Command::Partition(args) => partition::partition(&session()?, &args).await,
         Command::Reach => reach::reach(&session()?).await,
@@ -184,6 +193,8 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Show(args) => lists::show(&session()?, &args).await,
         Command::Agenda(args) => lists::agenda(&session()?, &args).await,
         Command::RmList(args) => edit::remove_list(&session()?, &args).await,
+        Command::Export(args) => transfer::export(&session()?, &args).await,
+        Command::Import(args) => transfer::import(&session()?, &args).await,
         Command::Watch { list } => watch::follow(&session()?, &list).await,
         Command::Add(args) => edit::add(&session()?, &args).await,
         Command::Edit(args) => edit::edit(&session()?, &args).await,

@@ -371,6 +371,9 @@ impl Lists {
                 };
                 documents.look(edge, id, (list, look), timeout)
             }
+            Command::Standings(ask::Standings { list, ids, timeout }) => {
+                documents.look(edge, id, (list, Look::Standings(ids)), timeout)
+            }
             Command::LastOf(ask::LastOf { list, way, timeout }) => {
                 documents.look(edge, id, (list, Look::LastOf { by, way }), timeout)
             }

@@ -1,7 +1,9 @@
 //! JSON bodies: read within their bounds and strictly, written straight to bytes.
 
-use crate::http::connections::body::MAX_BODY_BYTES;
+use crate::http::Api;
+use crate::http::connections::body::{MAX_BODY_BYTES, MAX_LARGE_BYTES};
 use crate::http::connections::gate::Conn;
+use crate::http::connections::large::Room;
 use crate::http::problem::{Kind, Problem, Refuses, refuses};
 use api::request::Object;
 use axum::body::{Body, HttpBody};
@@ -21,31 +23,62 @@ impl<S: Sync> FromRequest<S> for RawJson {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        let conn = Conn::of(&parts.extensions)?;
-        if body.size_hint().lower() > MAX_BODY_BYTES as u64
-            && parts.headers.contains_key(header::EXPECT)
-        {
-            return Err(too_large());
-        }
-        let limit = conn.limits().body;
-        let reading = tokio::time::timeout(limit, collect(body));
-        match conn.receiving(reading).await {
-            Ok(bytes) => bytes.map(Self),
-            Err(_) => Err(Problem::new(
-                Kind::Slow,
-                format!(
-                    "the body did not arrive within {} \
-                s",
-                    limit.as_secs()
-                ),
-            )),
-        }
+        let refuse = || Err(too_large(MAX_BODY_BYTES));
+        receive(request, MAX_BODY_BYTES, refuse).await.map(Self)
     }
 }
 
-async fn collect(mut body: Body) -> Result<Bytes, Problem> {
+/// The bytes of a body that may have up to [`MAX_LARGE_BYTES`]. What has more than an ordinary one takes
+/// room, of which there is little, for as long as this is kept.
+pub(crate) struct LargeBody {
+    pub(crate) bytes: Bytes,
+    _room: Option<Room>,
+}
+
+impl FromRequest<Api> for LargeBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let owner = Conn::of(request.extensions())?.caller().owner();
+        let mut room = None;
+        let take = || {
+            room = Some(api.large_bodies().take(owner)?);
+            Ok(())
+        };
+        let bytes = receive(request, MAX_LARGE_BYTES, take).await?;
+        Ok(Self { bytes, _room: room })
+    }
+}
+
+/// Reads a body of at most `limit` bytes; what has more than an ordinary one only if `larger` lets it.
+async fn receive(
+    request: Request,
+    limit: usize,
+    mut larger: impl FnMut() -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
+    let (parts, body) = request.into_parts();
+    let conn = Conn::of(&parts.extensions)?;
+    if body.size_hint().lower() > limit as u64 && parts.headers.contains_key(header::EXPECT) {
+        return Err(too_large(limit));
+    }
+    let time = conn.limits().body;
+    let reading = tokio::time::timeout(time, collect(body, limit, &mut larger));
+    match conn.receiving(reading).await {
+        Ok(bytes) => bytes,
+        Err(_) => Err(Problem::new(
+            Kind::Slow,
+            format!("the body did not arrive within {} s", time.as_secs()),
+        )),
+    }
+}
+
+async fn collect(
+    mut body: Body,
+    limit: usize,
+    larger: &mut impl FnMut() -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
     let mut whole = BytesMut::new();
+    let mut is_large = false;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             Problem::malformed(format!(
@@ -59,18 +92,23 @@ async fn collect(mut body: Body) -> Result<Bytes, Problem> {
         if whole.is_empty() && body.is_end_stream() && data.len() <= MAX_BODY_BYTES {
             return Ok(data);
         }
-        if whole.len().saturating_add(data.len()) > MAX_BODY_BYTES {
-            return Err(too_large());
+        let length = whole.len().saturating_add(data.len());
+        if length > limit {
+            return Err(too_large(limit));
+        }
+        if length > MAX_BODY_BYTES && !is_large {
+            larger()?;
+            is_large = true;
         }
         whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
 }
 
-fn too_large() -> Problem {
+fn too_large(limit: usize) -> Problem {
     Problem::new(
         Kind::TooLarge,
-        format!("the body has more than {MAX_BODY_BYTES} bytes"),
+        format!("the body has more than {limit} bytes"),
     )
 }
 
@@ -86,7 +124,10 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
-refuses! { RawJson: Malformed Slow TooLarge; }
+refuses! {
+    RawJson: Malformed Slow TooLarge;
+    LargeBody: Malformed Slow TooLarge Busy;
+}
 
 impl<T> Refuses for Json<T> {
     fn kinds() -> Vec<Kind> {

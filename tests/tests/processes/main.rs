@@ -68,6 +68,7 @@ mod systemd;
 mod tls;
 mod tokens;
 mod top;
+mod transfer;
 mod upgrade;
 mod users;
 mod written;

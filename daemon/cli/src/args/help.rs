@@ -25,6 +25,8 @@ pub const GROUPS: &[(&str, &[&str])] = &[
             "move",
             "rm",
             "rm-list",
+            "export",
+            "import",
             "watch",
         ],
     ),

@@ -4,9 +4,9 @@ use super::{Answer, NOTHING};
 use crate::{ApiPath, Client, ClientError};
 use api::damage::{Acknowledged, DamageReport, Reissued};
 use api::lists::{
-    AddedEntries, AtQuery, BulkChange, ChangedEntries, DeleteResult, EntriesQuery, EntryConflicts,
-    EntryPatch, HistoryQuery, ListChange, ListsQuery, NewEntries, NewEntry, RebuildQuery,
-    Resolution, TodoEntry, TodoList, UndoRequest, UndoResult, WriteQuery,
+    AddedEntries, AtQuery, BulkChange, ChangedEntries, CheckedEntries, DeleteResult, EntriesQuery,
+    EntryConflicts, EntryPatch, HistoryQuery, ListChange, ListsQuery, NewEntries, NewEntry,
+    RebuildQuery, Resolution, TodoEntry, TodoList, UndoRequest, UndoResult, WriteQuery,
 };
 use api::node::RebuildResult;
 use api::page::{Page, PageQuery};
@@ -83,6 +83,17 @@ impl Client {
         how: &WriteQuery,
     ) -> Result<Answer<AddedEntries>, ClientError> {
         let path = ApiPath::new(&["lists", list, "entries"]).with(how);
+        self.send(Method::POST, &path, Some(entries), None).await
+    }
+
+    /// Tells what would become of entries if they were added.
+    pub async fn check(
+        &self,
+        list: &str,
+        entries: &NewEntries,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<CheckedEntries>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "check"]).with(wait);
         self.send(Method::POST, &path, Some(entries), None).await
     }
 

@@ -6,7 +6,7 @@ use super::io::{
 use super::replication::{Contradiction, Fork};
 use crate::machine::asks;
 use crdt::entry::{self, Entry};
-use crdt::list::{Moment, Way};
+use crdt::list::{Moment, Standing, Way};
 use names::{ChangeHash, EntryId, ListName};
 use std::time::Duration;
 
@@ -69,6 +69,18 @@ pub struct History {
     pub timeout: Duration,
 }
 
+/// Which of these entries are in a list, or were and have been deleted. Of a list that is not there:
+/// none.
+#[derive(Clone, Debug)]
+pub struct Standings {
+    /// Which list.
+    pub list: ListName,
+    /// The entries.
+    pub ids: Vec<EntryId>,
+    /// How long to wait for the list to load.
+    pub timeout: Duration,
+}
+
 /// The change that the caller undoes next, or makes anew next, of those that were made on this node.
 #[derive(Clone, Debug)]
 pub struct LastOf {
@@ -109,6 +121,7 @@ asks!(Command => Reply {
     EntriesAt: Command::EntriesAt => Vec<Entry>: Reply::Entries(entries) => entries,
     Disputes: Command::Disputes => Vec<Disputed>: Reply::Disputes(entries) => entries,
     History: Command::History => Vec<Recorded>: Reply::History(changes) => changes,
+    Standings: Command::Standings => Vec<(EntryId, Standing)>: Reply::Standings(known) => known,
     LastOf: Command::LastOf => Option<ChangeHash>: Reply::LastOf(change) => change,
     Rebuild: Command::Rebuild => u64: Reply::Rebuilt(lists) => lists,
     Forks: Command::Forks => Vec<Fork>: Reply::Forks(forks) => forks,

@@ -15,7 +15,7 @@ use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, Protocol, RequestId, WriteError, WriteId};
 use bytes::Bytes;
 use crdt::entry::{Author, Entry, Field};
-use crdt::list::{Account, Dispute, Undone};
+use crdt::list::{Account, Dispute, Standing, Undone};
 use crdt::vector::Sums;
 use names::{Actor, ChangeHash, EntryId, ListId, ListName, NodeId, NodeName, Role, Shard};
 use std::collections::BTreeMap;
@@ -141,6 +141,8 @@ pub enum Command {
     Disputes(ask::Disputes),
     /// Tell the changes of a list.
     History(ask::History),
+    /// Tell which entries are in a list, or were.
+    Standings(ask::Standings),
     /// Tell the last change that somebody has made here.
     LastOf(ask::LastOf),
     /// Tell which lists lag.
@@ -260,6 +262,8 @@ pub enum Reply {
     Disputes(Vec<Disputed>),
     /// To `History`.
     History(Vec<Recorded>),
+    /// To `Standings`: of those that are in the list, or were.
+    Standings(Vec<(EntryId, Standing)>),
     /// To `LastOf`.
     LastOf(Option<ChangeHash>),
     /// To `Lagging`: a bounded number for each peer, in no order.

@@ -57,6 +57,7 @@ refuses! {
     lists::ask::EntriesAt: List Change Store Busy Quarantined Unknown Deadline;
     lists::ask::Disputes: List Store Busy Quarantined Unknown Deadline;
     lists::ask::History: List Store Busy Quarantined Unknown Deadline;
+    lists::ask::Standings: Store Busy Quarantined Unknown Deadline;
     lists::ask::LastOf: List Change Store Busy Quarantined Unknown Deadline;
     lists::ask::Depart: Store Busy Unknown Deadline;
     lists::ask::Rebuild: List Store Busy Quarantined Unknown Deadline DiskFull;

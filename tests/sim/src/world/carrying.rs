@@ -412,6 +412,7 @@ impl World {
                 | Reply::Entries(_)
                 | Reply::Disputes(_)
                 | Reply::History(_)
+                | Reply::Standings(_)
                 | Reply::LastOf(_)
                 | Reply::Lagging(_)
                 | Reply::Forks(_)

@@ -112,10 +112,12 @@ impl Documents {
                 });
                 Ok(Reply::History(recorded.collect()))
             }
+            (Ok(Some(Seen::Standings(known))), _) => Ok(Reply::Standings(known)),
             (Ok(Some(Seen::LastOf(change))), _) => Ok(Reply::LastOf(change)),
             (Ok(None), Look::EntriesAt(change)) => Err(Refusal::NoChange(change)),
             (Ok(None), Look::Disputes) => Ok(Reply::Disputes(Vec::new())),
             (Ok(None), Look::History { .. }) => Ok(Reply::History(Vec::new())),
+            (Ok(None), Look::Standings(_)) => Ok(Reply::Standings(Vec::new())),
             (Ok(None), Look::LastOf { .. }) => Ok(Reply::LastOf(None)),
             (Err(JobError::Source(_)), _) => Err(Refusal::Unavailable(WriteError::Failed)),
             (Err(JobError::Load(_) | JobError::Gap), _) => Err(Refusal::Quarantined),

@@ -3,7 +3,7 @@
 use super::{JobError, Source};
 use crate::lists::io::Disputed;
 use crdt::entry::{Author, Entry};
-use crdt::list::{Account, Document, Moment, Way};
+use crdt::list::{Account, Document, Moment, Standing, Way};
 use names::{ChangeHash, EntryId, ListId};
 use std::collections::BTreeMap;
 
@@ -23,6 +23,8 @@ pub enum Look {
         /// At most so many.
         most: usize,
     },
+    /// Which of these entries are in it, or were.
+    Standings(Vec<EntryId>),
     /// The last change that somebody has made on this node.
     LastOf {
         /// Who.
@@ -41,6 +43,8 @@ pub enum Seen {
     Disputes(Vec<Disputed>),
     /// The newest first.
     History(Vec<Account>),
+    /// Of those that are in the list, or were.
+    Standings(Vec<(EntryId, Standing)>),
     /// None if there is none.
     LastOf(Option<ChangeHash>),
 }
@@ -59,6 +63,11 @@ pub(super) fn see(
             before,
             most,
         } => Some(Seen::History(document.history(entry, before, most))),
+        Look::Standings(ids) => {
+            let standings = ids.into_iter().map(|id| (id, document.standing(id)));
+            let known = standings.filter(|(_, standing)| *standing != Standing::Unknown);
+            Some(Seen::Standings(known.collect()))
+        }
         Look::LastOf { by, way } => {
             let made = source.made(list)?;
             let is_own = |actor| made.contains_key(&actor);

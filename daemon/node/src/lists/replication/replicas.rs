@@ -201,6 +201,7 @@ impl Wait {
             | Reply::Entries(_)
             | Reply::Disputes(_)
             | Reply::History(_)
+            | Reply::Standings(_)
             | Reply::LastOf(_)
             | Reply::Lagging(_)
             | Reply::Forks(_)
