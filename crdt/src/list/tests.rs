@@ -8,6 +8,7 @@ mod exchange;
 mod history;
 mod hostile;
 mod javascript;
+mod merge;
 mod recurring;
 mod search;
 mod several;

@@ -2,10 +2,12 @@
 
 mod bulk;
 mod check;
+mod document;
 mod history;
 
 pub use bulk::{BulkChange, ChangedEntries};
 pub use check::{CheckedEntries, RefusedEntry};
+pub use document::MergedDocument;
 pub use history::{
     ChangedEntry, ChangedField, EntryFate, HistoryQuery, ListChange, ListChangePage, NotUndone,
     SkippedField, UndoRequest, UndoResult,

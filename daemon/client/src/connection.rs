@@ -50,6 +50,20 @@ pub(super) fn request(
         .map_err(|error| ClientError::Answer(error.to_string()))
 }
 
+/// A request that puts bytes.
+pub(super) fn put_request(
+    path: &ApiPath,
+    bytes: Vec<u8>,
+) -> Result<Request<Full<Bytes>>, ClientError> {
+    Request::builder()
+        .method(Method::PUT)
+        .uri(path.to_string())
+        .header(HOST, "muster")
+        .header(CONTENT_TYPE, "application/octet-stream")
+        .body(Full::new(Bytes::from(bytes)))
+        .map_err(|error| ClientError::Answer(error.to_string()))
+}
+
 /// A request for a stream.
 pub(super) fn stream_request(
     path: &ApiPath,
@@ -89,16 +103,16 @@ pub(super) async fn exchange(
     Ok(Reply { status, body, etag })
 }
 
-/// The same where the answer is text.
-pub(super) async fn exchange_text(
+/// The same where the answer is no JSON.
+pub(super) async fn exchange_bytes(
     socket: &Path,
     request: Request<Full<Bytes>>,
-) -> Result<String, ClientError> {
+) -> Result<Vec<u8>, ClientError> {
     let response = send(socket, request).await?;
     let status = response.status();
     let bytes = body_of(response).await?;
     refused(status, &bytes)?;
-    String::from_utf8(bytes.into()).map_err(|error| ClientError::Answer(error.to_string()))
+    Ok(bytes.into())
 }
 
 /// Sends the request and leaves the answer's body to be read as it comes.

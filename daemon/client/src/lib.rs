@@ -105,13 +105,29 @@ impl Client {
 
     /// Asks for a resource that is text.
     pub async fn text(&self, path: &ApiPath) -> Result<String, ClientError> {
+        let bytes = self.bytes(path).await?;
+        String::from_utf8(bytes).map_err(|error| ClientError::Answer(error.to_string()))
+    }
+
+    /// Asks for a resource that is neither text nor JSON.
+    pub async fn bytes(&self, path: &ApiPath) -> Result<Vec<u8>, ClientError> {
         let request = connection::request(Method::GET, path, None, None)?;
-        match tokio::time::timeout(
-            self.timeout.saturating_add(GRACE),
-            connection::exchange_text(&self.socket, request),
-        )
-        .await
-        {
+        self.in_time(connection::exchange_bytes(&self.socket, request))
+            .await
+    }
+
+    /// Puts a resource that is neither text nor JSON.
+    pub async fn put_bytes(&self, path: &ApiPath, bytes: Vec<u8>) -> Result<Reply, ClientError> {
+        let request = connection::put_request(path, bytes)?;
+        self.in_time(connection::exchange(&self.socket, request))
+            .await
+    }
+
+    async fn in_time<T>(
+        &self,
+        exchange: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        match tokio::time::timeout(self.timeout.saturating_add(GRACE), exchange).await {
             Ok(answered) => answered,
             Err(_) => Err(ClientError::Timeout(self.timeout)),
         }
@@ -126,15 +142,8 @@ impl Client {
         if_match: Option<&str>,
     ) -> Result<Reply, ClientError> {
         let request = connection::request(method, path, body, if_match)?;
-        match tokio::time::timeout(
-            self.timeout.saturating_add(GRACE),
-            connection::exchange(&self.socket, request),
-        )
-        .await
-        {
-            Ok(answered) => answered,
-            Err(_) => Err(ClientError::Timeout(self.timeout)),
-        }
+        self.in_time(connection::exchange(&self.socket, request))
+            .await
     }
 
     /// All items of a list of things, page by page.

@@ -371,6 +371,14 @@ impl Lists {
                 };
                 documents.look(edge, id, (list, look), timeout)
             }
+            Command::Saved(ask::Saved { list, timeout }) => {
+                documents.look(edge, id, (list, Look::Saved), timeout)
+            }
+            Command::Differences(ask::Differences {
+                list,
+                saved,
+                timeout,
+            }) => documents.look(edge, id, (list, Look::Differences(saved)), timeout),
             Command::Standings(ask::Standings { list, ids, timeout }) => {
                 documents.look(edge, id, (list, Look::Standings(ids)), timeout)
             }

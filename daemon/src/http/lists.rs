@@ -6,6 +6,7 @@ pub(crate) mod bulk;
 pub(crate) mod check;
 pub(crate) mod claims;
 pub(crate) mod conflicts;
+pub(crate) mod document;
 pub(crate) mod entries;
 pub(crate) mod entry_page;
 pub(crate) mod filter;
@@ -50,6 +51,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(entries::list, entries::add, bulk::edit))
         .routes(routes!(entries::show, entries::edit, entries::delete))
         .routes(routes!(check::check))
+        .routes(routes!(document::show, document::merge))
         .routes(routes!(conflicts::list))
         .routes(routes!(conflicts::resolve))
         .routes(routes!(history::list))

@@ -27,6 +27,7 @@ mod dashboards;
 mod dates;
 mod disk;
 mod doctor;
+mod document;
 mod early;
 mod expected;
 mod fleet;

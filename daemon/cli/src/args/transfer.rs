@@ -48,9 +48,34 @@ pub(crate) enum FormatName {
     Csv,
     /// A task list to read; it cannot be imported
     Markdown,
+    /// The Automerge document, for its libraries
+    Automerge,
 }
 
 impl FormatName {
+    /// That of a file of that name, if it tells.
+    pub(crate) fn of_file(name: &str) -> Option<Self> {
+        if name.to_ascii_lowercase().ends_with(".automerge") {
+            return Some(Self::Automerge);
+        }
+        let format = Format::of_name(name);
+        let mut all = Self::value_variants().iter().copied();
+        all.find(|one| format.is_some() && one.as_text() == format)
+    }
+
+    /// How it is read and written as text, if it is one.
+    pub(crate) fn as_text(self) -> Option<Format> {
+        match self {
+            Self::Json => Some(Format::Json),
+            Self::TodoTxt => Some(Format::TodoTxt),
+            Self::Ics => Some(Format::Calendar),
+            Self::Taskwarrior => Some(Format::Taskwarrior),
+            Self::Csv => Some(Format::Csv),
+            Self::Markdown => Some(Format::Markdown),
+            Self::Automerge => None,
+        }
+    }
+
     /// All names, in words.
     pub(crate) fn all() -> String {
         let values = Self::value_variants().iter();
@@ -59,15 +84,21 @@ impl FormatName {
     }
 }
 
-impl From<FormatName> for Format {
-    fn from(name: FormatName) -> Self {
-        match name {
-            FormatName::Json => Self::Json,
-            FormatName::TodoTxt => Self::TodoTxt,
-            FormatName::Ics => Self::Calendar,
-            FormatName::Taskwarrior => Self::Taskwarrior,
-            FormatName::Csv => Self::Csv,
-            FormatName::Markdown => Self::Markdown,
+#[cfg(test)]
+mod tests {
+    use super::FormatName;
+
+    #[test]
+    fn a_files_name_tells_its_format() {
+        for (name, format) in [
+            ("x.automerge", Some(FormatName::Automerge)),
+            ("todo.txt", Some(FormatName::TodoTxt)),
+            ("x.json", Some(FormatName::Json)),
+            ("x.ICS", Some(FormatName::Ics)),
+            ("x", None),
+            ("-", None),
+        ] {
+            assert_eq!(FormatName::of_file(name), format, "{name}");
         }
     }
 }

@@ -23,7 +23,7 @@ const MAX_ENTRIES: usize = 10_000;
 /// The most bytes of a call, about: below the limit of its body.
 const MAX_BYTES: usize = 32 << 20;
 /// How long a call with so many entries may take when nobody says.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 /// How many lines that cannot be used are told.
 const MAX_TOLD: usize = 20;
 /// How long somebody waits without being told how far it is.

@@ -1,7 +1,8 @@
 //! `muster export`, `muster import`: lists out to files of other programs and in from them.
 
+use super::edit::Changes;
 use super::entry::mark;
-use super::sending::{Broken, Sending};
+use super::sending::{Broken, PATIENCE, Sending};
 use crate::args::{Export, FormatName, Import};
 use crate::failure::Failure;
 use crate::session::Session;
@@ -18,13 +19,15 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// `muster export`.
 pub(crate) async fn export(session: &Session<'_>, args: &Export) -> Result<(), Failure> {
+    let Some(format) = args.format.as_text() else {
+        return export_document(session, &args.list).await;
+    };
     let (which, at) = (EntriesQuery::default(), AtQuery::default());
     let wait = session.wait();
     let call = session.client().entries(&args.list, &which, &at, &wait);
     let answer = session.ask(call).await?;
     let no_raw = Vec::new();
     let raw = answer.raw.get("items").and_then(Value::as_array);
-    let format = Format::from(args.format);
     let list = List {
         name: &args.list,
         entries: &answer.value,
@@ -45,10 +48,55 @@ pub(crate) async fn export(session: &Session<'_>, args: &Export) -> Result<(), F
     session.output.raw(&lines.collect::<String>())
 }
 
+async fn export_document(session: &Session<'_>, list: &str) -> Result<(), Failure> {
+    if std::io::stdout().is_terminal() {
+        return Err(Failure::Usage(
+            "a document is no text; it goes into a file: > FILE.automerge".to_owned(),
+        ));
+    }
+    let wait = session.wait();
+    let document = session.ask(session.client().document(list, &wait)).await?;
+    session.output.bytes(&document)
+}
+
+async fn import_document(
+    session: &Session<'_>,
+    args: &Import,
+    document: Vec<u8>,
+) -> Result<(), Failure> {
+    if args.dry_run {
+        return Err(Failure::Usage(
+            "what a document would change is not shown beforehand; muster undo takes it back"
+                .to_owned(),
+        ));
+    }
+    let client = session.patient(PATIENCE);
+    let mut changes = Changes::patient(session, &client, &args.durability);
+    let how = changes.how.clone();
+    let call = client.merge(&args.list, document, &how);
+    let answer = changes
+        .make(call, |merged| merged.replicas.as_ref())
+        .await?;
+    if session.output.is_json() {
+        session.output.json(&answer.raw)?;
+    } else {
+        let merged = &answer.value;
+        let words = format!(
+            "{} added, {} changed, {} deleted",
+            merged.added, merged.changed, merged.deleted
+        );
+        note(session, &words);
+    }
+    changes.end()
+}
+
 /// `muster import`.
 pub(crate) async fn import(session: &Session<'_>, args: &Import) -> Result<(), Failure> {
     let format = format(args)?;
     let bytes = contents(&args.file)?;
+    let Some(format) = format.as_text() else {
+        return import_document(session, args, bytes).await;
+    };
     let read = formats::read(format, &bytes, &session.zone);
     for (what, times) in &read.passed_over {
         let words = format!(
@@ -135,10 +183,9 @@ fn note(session: &Session<'_>, words: &str) {
     }
 }
 
-fn format(args: &Import) -> Result<Format, Failure> {
-    let named = args.format.map(Format::from);
-    let guessed = args.file.to_str().and_then(Format::of_name);
-    named.or(guessed).ok_or_else(|| {
+fn format(args: &Import) -> Result<FormatName, Failure> {
+    let guessed = args.file.to_str().and_then(FormatName::of_file);
+    args.format.or(guessed).ok_or_else(|| {
         let file = printable(&args.file.to_string_lossy());
         Failure::Usage(format!(
             "the name {file:?} does not tell the format; --format does: {}",

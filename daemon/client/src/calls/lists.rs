@@ -5,8 +5,8 @@ use crate::{ApiPath, Client, ClientError};
 use api::damage::{Acknowledged, DamageReport, Reissued};
 use api::lists::{
     AddedEntries, AtQuery, BulkChange, ChangedEntries, CheckedEntries, DeleteResult, EntriesQuery,
-    EntryConflicts, EntryPatch, HistoryQuery, ListChange, ListsQuery, NewEntries, NewEntry,
-    RebuildQuery, Resolution, TodoEntry, TodoList, UndoRequest, UndoResult, WriteQuery,
+    EntryConflicts, EntryPatch, HistoryQuery, ListChange, ListsQuery, MergedDocument, NewEntries,
+    NewEntry, RebuildQuery, Resolution, TodoEntry, TodoList, UndoRequest, UndoResult, WriteQuery,
 };
 use api::node::RebuildResult;
 use api::page::{Page, PageQuery};
@@ -84,6 +84,23 @@ impl Client {
     ) -> Result<Answer<AddedEntries>, ClientError> {
         let path = ApiPath::new(&["lists", list, "entries"]).with(how);
         self.send(Method::POST, &path, Some(entries), None).await
+    }
+
+    /// The document of a list, as the libraries of Automerge read it.
+    pub async fn document(&self, list: &str, wait: &TimeoutQuery) -> Result<Vec<u8>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "document"]).with(wait);
+        self.bytes(&path).await
+    }
+
+    /// Merges in a document that other programs have edited.
+    pub async fn merge(
+        &self,
+        list: &str,
+        document: Vec<u8>,
+        how: &WriteQuery,
+    ) -> Result<Answer<MergedDocument>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "document"]).with(how);
+        self.put_bytes(&path, document).await?.typed()
     }
 
     /// Tells what would become of entries if they were added.

@@ -5,6 +5,7 @@ use super::io::{
 };
 use super::replication::{Contradiction, Fork};
 use crate::machine::asks;
+use bytes::Bytes;
 use crdt::entry::{self, Entry};
 use crdt::list::{Moment, Standing, Way};
 use names::{ChangeHash, EntryId, ListName};
@@ -69,6 +70,27 @@ pub struct History {
     pub timeout: Duration,
 }
 
+/// The document of a list as Automerge saves it, with the list's tag.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// Which list.
+    pub list: ListName,
+    /// How long to wait for the list to load.
+    pub timeout: Duration,
+}
+
+/// What a saved document from outside would change of a list, with the tag that the list has now; the
+/// list may be new.
+#[derive(Clone, Debug)]
+pub struct Differences {
+    /// Which list.
+    pub list: ListName,
+    /// The document.
+    pub saved: Bytes,
+    /// How long to wait for the list to load.
+    pub timeout: Duration,
+}
+
 /// Which of these entries are in a list, or were and have been deleted. Of a list that is not there:
 /// none.
 #[derive(Clone, Debug)]
@@ -121,6 +143,9 @@ asks!(Command => Reply {
     EntriesAt: Command::EntriesAt => Vec<Entry>: Reply::Entries(entries) => entries,
     Disputes: Command::Disputes => Vec<Disputed>: Reply::Disputes(entries) => entries,
     History: Command::History => Vec<Recorded>: Reply::History(changes) => changes,
+    Saved: Command::Saved => (u64, Bytes): Reply::Saved(tag, saved) => (tag, saved),
+    Differences: Command::Differences => (u64, Box<entry::Differences>):
+        Reply::Differences(tag, found) => (tag, found),
     Standings: Command::Standings => Vec<(EntryId, Standing)>: Reply::Standings(known) => known,
     LastOf: Command::LastOf => Option<ChangeHash>: Reply::LastOf(change) => change,
     Rebuild: Command::Rebuild => u64: Reply::Rebuilt(lists) => lists,

@@ -14,8 +14,8 @@ use crate::proof::Proofs;
 use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, Protocol, RequestId, WriteError, WriteId};
 use bytes::Bytes;
-use crdt::entry::{Author, Entry, Field};
-use crdt::list::{Account, Dispute, Standing, Undone};
+use crdt::entry::{Author, Differences, Entry, Field};
+use crdt::list::{Account, Dispute, MergeError, Standing, Undone};
 use crdt::vector::Sums;
 use names::{Actor, ChangeHash, EntryId, ListId, ListName, NodeId, NodeName, Role, Shard};
 use std::collections::BTreeMap;
@@ -141,6 +141,10 @@ pub enum Command {
     Disputes(ask::Disputes),
     /// Tell the changes of a list.
     History(ask::History),
+    /// Give the document of a list.
+    Saved(ask::Saved),
+    /// Tell what a document from outside would change.
+    Differences(ask::Differences),
     /// Tell which entries are in a list, or were.
     Standings(ask::Standings),
     /// Tell the last change that somebody has made here.
@@ -262,6 +266,10 @@ pub enum Reply {
     Disputes(Vec<Disputed>),
     /// To `History`.
     History(Vec<Recorded>),
+    /// To `Saved`: the tag of the list, and the document.
+    Saved(u64, Bytes),
+    /// To `Differences`: the tag of the list, and what would change.
+    Differences(u64, Box<Differences>),
     /// To `Standings`: of those that are in the list, or were.
     Standings(Vec<(EntryId, Standing)>),
     /// To `LastOf`.
@@ -326,6 +334,9 @@ pub enum Refusal {
     /// `before` or `after` names an entry that is not there.
     #[error("there is no entry {0} to be placed next to")]
     NoPlace(EntryId),
+    /// A document from outside is not merged in.
+    #[error(transparent)]
+    Unmergeable(MergeError),
     /// The field has one value in that entry.
     #[error("{} of {id} has one value: it is settled", .field.as_str())]
     Settled {

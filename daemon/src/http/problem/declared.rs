@@ -57,6 +57,8 @@ refuses! {
     lists::ask::EntriesAt: List Change Store Busy Quarantined Unknown Deadline;
     lists::ask::Disputes: List Store Busy Quarantined Unknown Deadline;
     lists::ask::History: List Store Busy Quarantined Unknown Deadline;
+    lists::ask::Saved: List Store Busy Quarantined Unknown Deadline;
+    lists::ask::Differences: TooLarge Invalid Store Busy Quarantined Unknown Deadline;
     lists::ask::Standings: Store Busy Quarantined Unknown Deadline;
     lists::ask::LastOf: List Change Store Busy Quarantined Unknown Deadline;
     lists::ask::Depart: Store Busy Unknown Deadline;

@@ -412,6 +412,8 @@ impl World {
                 | Reply::Entries(_)
                 | Reply::Disputes(_)
                 | Reply::History(_)
+                | Reply::Saved(..)
+                | Reply::Differences(..)
                 | Reply::Standings(_)
                 | Reply::LastOf(_)
                 | Reply::Lagging(_)

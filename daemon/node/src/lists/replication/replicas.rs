@@ -201,6 +201,8 @@ impl Wait {
             | Reply::Entries(_)
             | Reply::Disputes(_)
             | Reply::History(_)
+            | Reply::Saved(..)
+            | Reply::Differences(..)
             | Reply::Standings(_)
             | Reply::LastOf(_)
             | Reply::Lagging(_)
