@@ -134,6 +134,19 @@ pub struct Additions {
     pub entries: Vec<NewEntry>,
 }
 
+/// What a document that others have edited would change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Entries that it adds, with their ids.
+    pub additions: Vec<NewEntry>,
+    /// Entries that it changes; one that was deleted is in the list again.
+    pub patches: Vec<(EntryId, EntryPatch)>,
+    /// Entries that it deletes.
+    pub deletions: Vec<EntryId>,
+    /// Its newest changes, which the change that does it names: what they did is not done again.
+    pub heads: Vec<ChangeHash>,
+}
+
 /// What is done to each of several entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bulk {
@@ -165,6 +178,8 @@ pub enum Edit {
     Several(Vec<EntryId>, Bulk),
     /// Settles a field that several have written at the same time.
     Resolve(EntryId, Decision),
+    /// Does what a document that others have edited would change: all or nothing.
+    Merge(Box<Differences>),
     /// Deletes every entry that this replica knows.
     DeleteAll,
     /// Undoes a change, wherever it was made.

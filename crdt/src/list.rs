@@ -22,6 +22,7 @@ mod additions;
 mod anew;
 mod apply;
 mod authorship;
+mod blob;
 mod chunk;
 mod commit;
 mod compose;
@@ -34,6 +35,7 @@ mod history;
 mod index;
 mod judge;
 mod left_out;
+mod merge;
 mod message;
 mod order;
 mod outline;
@@ -62,6 +64,7 @@ pub use edit::{EditRefusal, Edited};
 pub use history::{Account, Difference, Fate, Moment, Told};
 pub use judge::{CheckedChange, Fault, Head, hash_of, head_of, judge, start_op};
 pub use left_out::{Basis, Joined, LeftOut, MAX_LEFT_OUT, Ruling, Settled};
+pub use merge::MergeError;
 pub use message::Act;
 pub use order::in_order;
 pub(crate) use plain::Plain;
@@ -72,6 +75,8 @@ pub use word::Word;
 
 /// The largest change, in bytes. Larger ones are refused here and by every peer.
 pub const MAX_CHANGE_BYTES: usize = 4 << 20;
+/// The largest saved document from outside, in bytes.
+pub const MAX_BLOB_BYTES: usize = 64 << 20;
 /// The most operations of one change.
 pub const MAX_OPERATIONS: usize = 100_000;
 

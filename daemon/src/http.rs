@@ -55,6 +55,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware;
 use bytes::Bytes;
+use connections::large::LargeBodies;
 use lists::list_hub::ListHub;
 use lists::rebuild::mended;
 use names::{ListId, ListName};
@@ -95,6 +96,7 @@ struct Shared {
     restoring: tokio::sync::Mutex<()>,
     backing_up: Arc<Semaphore>,
     quotas: lists::Quotas,
+    large_bodies: LargeBodies,
     operations: Operations,
 }
 
@@ -127,6 +129,7 @@ impl Api {
                 restoring: tokio::sync::Mutex::default(),
                 backing_up: Arc::new(Semaphore::new(1)),
                 quotas: lists::Quotas::default(),
+                large_bodies: LargeBodies::default(),
                 document,
                 operations,
             }),
@@ -181,6 +184,10 @@ impl Api {
 
     pub(crate) fn quotas(&self) -> &lists::Quotas {
         &self.shared.quotas
+    }
+
+    pub(crate) fn large_bodies(&self) -> &LargeBodies {
+        &self.shared.large_bodies
     }
 
     pub(crate) fn reader(&self) -> &Reader {

@@ -9,8 +9,8 @@ use crate::machines::AskError;
 use crate::service::Service;
 use crdt::entry::Author;
 use names::{ListId, ListName};
-use node::lists::ask::{Quarantine, Standings};
-use node::lists::{Examined, Rebuilt, Refusal, Standing, examine};
+use node::lists::ask::{Comparisons, Quarantine};
+use node::lists::{Comparison, Examined, Rebuilt, Refusal, examine};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use store::{ReadError, Reader};
@@ -244,10 +244,10 @@ pub(crate) async fn set_aside(service: &Service, part: &Part) -> Result<(), AskE
 }
 
 /// How the lists stand to those of each connected member.
-pub(crate) async fn replicas(service: &Service) -> Result<Vec<Standing>, AskError<Refusal>> {
-    let mut all: BTreeMap<_, Standing> = BTreeMap::new();
-    for standing in service.ask_all(Standings).await?.into_iter().flatten() {
-        let sum = all.entry(standing.peer).or_insert(Standing {
+pub(crate) async fn replicas(service: &Service) -> Result<Vec<Comparison>, AskError<Refusal>> {
+    let mut all: BTreeMap<_, Comparison> = BTreeMap::new();
+    for standing in service.ask_all(Comparisons).await?.into_iter().flatten() {
+        let sum = all.entry(standing.peer).or_insert(Comparison {
             differing: 0,
             ..standing
         });

@@ -166,6 +166,12 @@ macro_rules! fields {
             $($(#[doc = $doc] pub $set: $Type,)?)+
             /// Already done.
             pub done: bool,
+            /// When it was done, if it is, in milliseconds since the epoch; when it is added
+            /// without.
+            pub done_at: Option<i64>,
+            /// When it was made elsewhere, in milliseconds since the epoch; when it is added
+            /// without.
+            pub created_at: Option<i64>,
             /// Its tags; order and repetition do not matter.
             pub tags: Vec<String>,
             /// Where it goes; at the end when absent.

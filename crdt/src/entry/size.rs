@@ -15,6 +15,11 @@ impl Edit {
         match self {
             Self::Add(entries) => entries.iter().map(NewEntry::bytes).sum(),
             Self::AddAgain(again) => again.entries.iter().map(NewEntry::bytes).sum(),
+            Self::Merge(differences) => {
+                let added = differences.additions.iter().map(NewEntry::bytes);
+                let changed = differences.patches.iter().map(|(_, patch)| patch.bytes());
+                added.chain(changed).sum()
+            }
             Self::Patch(_, patch) => patch.bytes(),
             Self::Resolve(_, Decision::Field(_, patch)) => patch.bytes(),
             Self::Resolve(..) | Self::Undo(_) | Self::Redo(_) => OVERHEAD,

@@ -5,6 +5,7 @@
 //! the others, and was only edited by the change, is added as the change left it. As an edit wins over
 //! a concurrent deletion, an entry that was deleted in what stays is there again.
 
+use super::apply::{Applied, ApplyError};
 use super::document::{RawChange, Standing};
 use super::edit::Stamp;
 use super::judge::{CheckedChange, judge};
@@ -62,7 +63,7 @@ impl Document {
     }
 
     /// What is to be done here so that the entries change as they did there.
-    fn plan_anew(&self, then: &Then, mut steps: Vec<Step>) -> Plan {
+    pub(super) fn plan_anew(&self, then: &Then, mut steps: Vec<Step>) -> Plan {
         let mut plan = Plan::default();
         steps.sort_by(|one, other| place_key(&one.new).cmp(&place_key(&other.new)));
         let mut added = BTreeSet::new();
@@ -138,28 +139,28 @@ impl Document {
 
 /// What a change has to do.
 #[derive(Default)]
-struct Plan {
-    additions: Vec<NewEntry>,
-    patches: Vec<(EntryId, EntryPatch)>,
-    deletions: Vec<EntryId>,
+pub(super) struct Plan {
+    pub(super) additions: Vec<NewEntry>,
+    pub(super) patches: Vec<(EntryId, EntryPatch)>,
+    pub(super) deletions: Vec<EntryId>,
 }
 
 /// How an entry was before a change, and after it.
-struct Step {
-    id: EntryId,
-    old: Option<Entry>,
-    new: Option<Entry>,
+pub(super) struct Step {
+    pub(super) id: EntryId,
+    pub(super) old: Option<Entry>,
+    pub(super) new: Option<Entry>,
 }
 
 /// The list as it was with what leaves it.
-struct Then {
+pub(super) struct Then {
     document: Document,
     entries: BTreeMap<EntryId, Entry>,
     in_order: BTreeSet<(String, EntryId)>,
 }
 
 impl Then {
-    fn new(document: Document) -> Self {
+    pub(super) fn new(document: Document) -> Self {
         Self {
             document,
             entries: BTreeMap::new(),
@@ -169,10 +170,21 @@ impl Then {
 
     /// Applies changes; gives how the entries were that they wrote to, and are now.
     fn replay(&mut self, changes: Vec<CheckedChange>) -> Vec<Step> {
-        let applied = self.document.apply(changes).unwrap_or_default();
+        self.play(changes).unwrap_or_default().1
+    }
+
+    /// The same, with what came of applying them.
+    ///
+    /// # Errors
+    /// The document is broken.
+    pub(super) fn play(
+        &mut self,
+        changes: Vec<CheckedChange>,
+    ) -> Result<(Applied, Vec<Step>), ApplyError> {
+        let applied = self.document.apply(changes)?;
         let mut steps = Vec::new();
-        for touched in applied.touched {
-            let (id, new) = (touched.id, touched.entry);
+        for touched in &applied.touched {
+            let (id, new) = (touched.id, touched.entry.clone());
             let old = match &new {
                 Some(new) => self.entries.insert(id, new.clone()),
                 None => self.entries.remove(&id),
@@ -185,7 +197,7 @@ impl Then {
             }
             steps.push(Step { id, old, new });
         }
-        steps
+        Ok((applied, steps))
     }
 
     /// Where an entry stands among those that are here: behind the nearest one before it, or before
@@ -263,6 +275,8 @@ pub(super) fn whole(entry: &Entry, place: Option<Place>) -> NewEntry {
         series: entry.series.clone(),
         planned: entry.planned,
         done: !entry.is_open(),
+        done_at: entry.done_at,
+        created_at: Some(entry.created_at),
         tags: entry.tags.clone(),
         place,
     }

@@ -20,11 +20,20 @@ pub(super) const TYPE_CHANGE: u8 = 1;
 const ACTION_COLUMN: u64 = 4 << 4 | 2;
 const PREDECESSORS_COLUMN: u64 = 7 << 4;
 /// Bit of a column specification that marks deflated data.
-const DEFLATED: u64 = 1 << 3;
-const MAX_COLUMNS: u64 = 64;
+pub(super) const DEFLATED: u64 = 1 << 3;
+pub(super) const MAX_COLUMNS: u64 = 64;
 /// The most predecessors of all operations of a change together: concurrent values that it
 /// overwrites.
 const MAX_PREDECESSORS: u64 = 4 * MAX_OPERATIONS as u64;
+
+/// What a change chunk expands to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    /// Counter of the first operation.
+    pub(super) start_op: u64,
+    /// How many operations it stands for.
+    pub(super) operations: u64,
+}
 
 /// Why a chunk was not taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +62,8 @@ pub(super) fn check(bytes: &[u8]) -> Result<ChangeHash, ChunkError> {
     }
 }
 
-/// Takes a change chunk apart and checks what it would expand to; gives the counter of its first
-/// operation.
-pub(super) fn parse(bytes: &[u8]) -> Result<u64, ChunkError> {
+/// Takes a change chunk apart and checks what it would expand to.
+pub(super) fn parse(bytes: &[u8]) -> Result<Frame, ChunkError> {
     let (_, mut body) = open(bytes)?;
     let start_op = skip_to_start_op(&mut body)?;
     body.signed("time")?;
@@ -63,8 +71,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<u64, ChunkError> {
     for _ in 0..body.count("other actors")? {
         body.block("other actor")?;
     }
-    check_columns(&mut body)?;
-    Ok(start_op)
+    let operations = check_columns(&mut body)?;
+    Ok(Frame {
+        start_op,
+        operations,
+    })
 }
 
 /// SHA-256 over type, length and body of a change chunk, without checking anything.
@@ -127,7 +138,9 @@ fn skip_to_start_op(body: &mut Reader<'_>) -> Result<u64, ChunkError> {
     body.unsigned("first operation")
 }
 
-fn check_columns(body: &mut Reader<'_>) -> Result<(), ChunkError> {
+/// Checks what the columns would expand to; tells how many operations that are.
+fn check_columns(body: &mut Reader<'_>) -> Result<u64, ChunkError> {
+    let mut operations = 0;
     let count = body.unsigned("columns")?;
     if count > MAX_COLUMNS {
         return Err(ChunkError::Malformed("columns"));
@@ -142,12 +155,14 @@ fn check_columns(body: &mut Reader<'_>) -> Result<(), ChunkError> {
             _ if specification & DEFLATED != 0 => {
                 return Err(ChunkError::Malformed("compressed column"));
             }
-            ACTION_COLUMN => data.bound(MAX_OPERATIONS as u64, |_| 1)?,
-            PREDECESSORS_COLUMN => data.bound(MAX_PREDECESSORS, |count| count)?,
+            ACTION_COLUMN => operations = data.bound(MAX_OPERATIONS as u64, |_| 1)?,
+            PREDECESSORS_COLUMN => {
+                data.bound(MAX_PREDECESSORS, |count| count)?;
+            }
             _ => {}
         }
     }
-    Ok(())
+    Ok(operations)
 }
 
 /// Reads from the front of a slice; names what it was reading when the slice ends too early.
@@ -204,26 +219,68 @@ impl<'a> Reader<'a> {
     }
 
     /// Adds up `weight(value)` over all values of a run-length encoded column of integers.
-    fn bound(mut self, most: u64, weight: fn(u64) -> u64) -> Result<(), ChunkError> {
-        let mut sum = 0u64;
-        let mut add = |times: u64, weight: u64| {
-            sum = sum.saturating_add(times.saturating_mul(weight));
-            if sum > most {
-                Err(ChunkError::Operations)
-            } else {
-                Ok(())
+    pub(super) fn bound(mut self, most: u64, weight: fn(u64) -> u64) -> Result<u64, ChunkError> {
+        let mut sum = Sum { sum: 0, most };
+        while !self.0.is_empty() {
+            match self.signed("run")? {
+                0 => sum.add(self.unsigned("run of nulls")?, 1)?,
+                literals if literals < 0 => {
+                    for _ in 0..literals.unsigned_abs() {
+                        sum.add(1, weight(self.unsigned("value")?))?;
+                    }
+                }
+                times => sum.add(times.unsigned_abs(), weight(self.unsigned("value")?))?,
             }
+        }
+        Ok(sum.sum)
+    }
+
+    /// Checks how many rows a run-length encoded column of texts has, and adds up their bytes.
+    pub(super) fn bound_texts(mut self, rows: u64, bytes: u64) -> Result<u64, ChunkError> {
+        let mut rows = Sum { sum: 0, most: rows };
+        let mut sum = Sum {
+            sum: 0,
+            most: bytes,
         };
         while !self.0.is_empty() {
             match self.signed("run")? {
-                0 => add(self.unsigned("run of nulls")?, 1)?,
+                0 => rows.add(self.unsigned("run of nulls")?, 1)?,
                 literals if literals < 0 => {
                     for _ in 0..literals.unsigned_abs() {
-                        add(1, weight(self.unsigned("value")?))?;
+                        rows.add(1, 1)?;
+                        sum.add(1, self.block("text")?.len() as u64)?;
                     }
                 }
-                times => add(times.unsigned_abs(), weight(self.unsigned("value")?))?,
+                times => {
+                    rows.add(times.unsigned_abs(), 1)?;
+                    sum.add(times.unsigned_abs(), self.block("text")?.len() as u64)?;
+                }
             }
+        }
+        Ok(sum.sum)
+    }
+
+    /// Checks how many rows a column of flags has, which tells how many are alike, by turns.
+    pub(super) fn bound_flags(mut self, most: u64) -> Result<(), ChunkError> {
+        let mut rows = Sum { sum: 0, most };
+        while !self.0.is_empty() {
+            rows.add(self.unsigned("flags")?, 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// A sum that is never more than so much.
+struct Sum {
+    sum: u64,
+    most: u64,
+}
+
+impl Sum {
+    fn add(&mut self, times: u64, weight: u64) -> Result<(), ChunkError> {
+        self.sum = self.sum.saturating_add(times.saturating_mul(weight));
+        if self.sum > self.most {
+            return Err(ChunkError::Operations);
         }
         Ok(())
     }

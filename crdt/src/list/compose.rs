@@ -204,6 +204,8 @@ mod tests {
                     title,
                     due,
                     done,
+                    done_at: estimate,
+                    created_at: estimate,
                     priority,
                     tags,
                     notes,

@@ -142,6 +142,7 @@ impl Document {
             | Edit::Several(..)
             | Edit::Resolve(..)
             | Edit::DeleteAll
+            | Edit::Merge(_)
             | Edit::Undo(_)
             | Edit::Redo(_) => false,
         };

@@ -170,6 +170,7 @@ impl Document {
             | Edit::Delete(_)
             | Edit::Several(..)
             | Edit::Resolve(..)
+            | Edit::Merge(_)
             | Edit::DeleteAll => Act::Edit,
         };
         let stamp = Stamp { by, at_ms, act };
@@ -184,6 +185,7 @@ impl Document {
             Edit::Delete(id) => self.delete(*id, stamp),
             Edit::Several(ids, bulk) => self.several(ids, bulk, stamp, draw),
             Edit::Resolve(id, decision) => self.resolve(*id, decision, stamp, draw),
+            Edit::Merge(differences) => self.merge(differences, stamp, draw),
             Edit::DeleteAll => self.delete_all(stamp),
             Edit::Undo(change) => self.undo(*change, stamp),
             Edit::Redo(change) => match self.act_of(*change) {
@@ -290,7 +292,7 @@ impl Document {
 
     /// Finds a position for each entry that is not there yet, and puts it into the index, so that
     /// the next ones are placed relative to it.
-    fn plan<'a>(
+    pub(super) fn plan<'a>(
         &mut self,
         entries: &'a [NewEntry],
         ids: &[EntryId],
@@ -421,9 +423,20 @@ impl Document {
         patched: &[Patched<'_>],
         stamp: Stamp<'_>,
     ) -> Result<Edited, EditRefusal> {
+        self.write_patched_and(patched, stamp, |_| Ok(()))
+    }
+
+    /// The same with what `others` writes to other entries.
+    pub(super) fn write_patched_and(
+        &mut self,
+        patched: &[Patched<'_>],
+        stamp: Stamp<'_>,
+        others: impl FnOnce(&mut Draft<'_>) -> Result<(), Stop>,
+    ) -> Result<Edited, EditRefusal> {
         let spared = patched.iter().flat_map(|one| one.union.marks()).collect();
         let change = self.commit(stamp, &spared, |draft| {
-            patched.iter().try_for_each(|one| one.write(draft, stamp))
+            patched.iter().try_for_each(|one| one.write(draft, stamp))?;
+            others(draft)
         })?;
         let mut touched = Vec::new();
         for one in patched {

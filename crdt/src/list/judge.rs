@@ -210,7 +210,7 @@ pub(super) fn judge_addition(bytes: &Bytes, hash: ChangeHash) -> Option<CheckedC
 
 /// Judges a change whatever it does.
 pub(super) fn judge_by_automerge(bytes: Bytes, hash: ChangeHash) -> Result<CheckedChange, Fault> {
-    let start_op = chunk::parse(&bytes)?;
+    let start_op = chunk::parse(&bytes)?.start_op;
     let decoded =
         catch_unwind(AssertUnwindSafe(|| decode(&bytes))).unwrap_or(Err(Fault::Panicked))?;
     let (change, outline, id) = decoded;

@@ -1,8 +1,9 @@
 //! A change's message: who wrote it, and what it takes back.
 //!
 //! The first line is the author. Where the change undoes another one, or makes an undone one anew, a
-//! second line says which: `undoes <hash>` or `redoes <hash>`. Other programs show the whole message;
-//! what stands on further lines is passed over here.
+//! second line says which: `undoes <hash>` or `redoes <hash>`. Where it writes anew what a document from
+//! outside has changed, a line `merges <hash>` names each head of that. Other programs show the whole
+//! message; what else stands on further lines is passed over here.
 
 use names::ChangeHash;
 
@@ -24,6 +25,18 @@ pub(super) fn write(author: &str, act: Act) -> String {
         Act::Undo(hash) => format!("{author}\nundoes {hash}"),
         Act::Redo(hash) => format!("{author}\nredoes {hash}"),
     }
+}
+
+/// An author with the heads of a document that is merged in.
+pub(super) fn merging(author: &str, heads: &[ChangeHash]) -> String {
+    let lines = heads.iter().map(|hash| format!("\nmerges {hash}"));
+    author.to_owned() + &lines.collect::<String>()
+}
+
+/// The heads of a document that the change has merged in.
+pub(super) fn merged(message: &str) -> impl Iterator<Item = ChangeHash> {
+    let lines = message.split('\n').skip(1);
+    lines.filter_map(|line| line.strip_prefix("merges ")?.parse().ok())
 }
 
 /// The author.
@@ -55,6 +68,16 @@ mod tests {
             let message = write("kim@node1", wanted);
             assert_eq!((author(&message), act(&message)), ("kim@node1", wanted));
         }
+    }
+
+    #[test]
+    fn what_was_merged_reads_back() {
+        let heads = [ChangeHash([7; 32]), ChangeHash([8; 32])];
+        let message = merging("via kim@node1", &heads);
+        assert_eq!(author(&message), "via kim@node1");
+        assert_eq!(act(&message), Act::Edit);
+        assert_eq!(merged(&message).collect::<Vec<_>>(), heads);
+        assert_eq!(merged("merges 7\nundoes 8").count(), 0);
     }
 
     #[test]

@@ -207,6 +207,8 @@ fn next(entry: &Entry, done_ms: i64) -> Option<Next> {
         series: Some(series),
         planned: Some(Due::Date(day)),
         done: false,
+        done_at: None,
+        created_at: None,
         tags: entry.tags.clone(),
         place: None,
     };

@@ -9,6 +9,7 @@ mod exchange;
 mod history;
 mod hostile;
 mod javascript;
+mod merge;
 mod pure;
 mod recurring;
 mod search;

@@ -204,14 +204,16 @@ pub(super) fn fields(
     let mut registers = Registers::default();
     new.each(&mut registers);
     registers.field(Field::Order, &Position, &order.to_owned());
-    registers.field(Field::Done, &Tick, &new.done.then_some(at_ms));
+    let done_at = new.done.then(|| new.done_at.unwrap_or(at_ms));
+    registers.field(Field::Done, &Tick, &done_at);
     let mut written = Vec::new();
     for (field, value) in registers.in_order() {
         if value != ScalarValue::Null {
             written.push((Cow::Borrowed(field.key()), value));
         }
         if field == Field::Order {
-            written.push((Cow::Borrowed(CREATED), ScalarValue::Timestamp(at_ms)));
+            let created = new.created_at.unwrap_or(at_ms);
+            written.push((Cow::Borrowed(CREATED), ScalarValue::Timestamp(created)));
             written.push((Cow::Borrowed(LIFE), ScalarValue::Int(0)));
         }
     }

@@ -1,9 +1,13 @@
 //! To-do lists and their entries.
 
 mod bulk;
+mod check;
+mod document;
 mod history;
 
 pub use bulk::{BulkChange, ChangedEntries};
+pub use check::{CheckedEntries, RefusedEntry};
+pub use document::MergedDocument;
 pub use history::{
     ChangedEntry, ChangedField, EntryFate, HistoryQuery, ListChange, ListChangePage, NotUndone,
     SkippedField, UndoRequest, UndoResult,
@@ -278,6 +282,10 @@ pub struct NewEntry {
     /// Already done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<bool>,
+    /// When it was done (RFC 3339), of one that is; when it is added without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub done_at: Option<String>,
     /// How much it matters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<EntryPriority>,
@@ -302,6 +310,17 @@ pub struct NewEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 500)]
     pub every: Option<String>,
+    /// The id of the first entry of its series, of one that was added elsewhere before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<String>,
+    /// The day on which its series has it, of one that was added elsewhere before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = Date)]
+    pub planned: Option<String>,
+    /// When it was added elsewhere before (RFC 3339); now without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub created_at: Option<String>,
     /// The id of an entry to be placed before; at the end without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,

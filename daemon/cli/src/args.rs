@@ -10,6 +10,7 @@ mod lists;
 mod pki;
 mod process;
 mod token;
+mod transfer;
 
 pub(crate) use authority::{Authority, Init, Invite, Join, NodeRole, Withdraw};
 pub(crate) use cluster::{
@@ -28,6 +29,7 @@ pub(crate) use process::{
     Register, Run,
 };
 pub(crate) use token::{CreateToken, Token, TokenScope};
+pub(crate) use transfer::{Export, FormatName, Import};
 
 use crate::program::Program;
 use api::duration;
@@ -314,6 +316,16 @@ pub(crate) enum Command {
     ///
     /// At a terminal it asks. muster undo brings the list back.
     RmList(RmList),
+    /// Write a list for other programs
+    ///
+    /// All entries, with those that are done or wait. What comes out goes in again by muster import.
+    Export(Export),
+    /// Add the entries of another program's file to a list
+    ///
+    /// All or nothing: where a line is not right, nothing is imported. An entry has the same id at each
+    /// import, so that a second one doubles nothing: what is in the list already is left as it is, also
+    /// where it was edited or ticked since, and what was deleted from it stays away.
+    Import(Import),
     /// Follow the changes of a list
     Watch {
         /// The list

@@ -46,7 +46,7 @@ use cluster::{
     away, events, founding, heals, invitations, partition, reach, revoking, withdrawing,
 };
 use failure::Failure;
-use lists::{conflicts, edit, history, watch};
+use lists::{conflicts, edit, history, transfer, watch};
 use output::Output;
 use processes::{groups, links, monitor};
 use session::Session;
@@ -212,6 +212,8 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Show(args) => lists::show(&session()?, &args).await,
         Command::Agenda(args) => lists::agenda(&session()?, &args).await,
         Command::RmList(args) => edit::remove_list(&session()?, &args).await,
+        Command::Export(args) => transfer::export(&session()?, &args).await,
+        Command::Import(args) => transfer::import(&session()?, &args).await,
         Command::Watch { list } => watch::follow(&session()?, &list).await,
         Command::Add(args) => edit::add(&session()?, &args).await,
         Command::Edit(args) => edit::edit(&session()?, &args).await,

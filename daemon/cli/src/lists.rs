@@ -11,7 +11,9 @@ pub(crate) mod fields;
 pub(crate) mod filter;
 pub(crate) mod history;
 pub(crate) mod one;
+mod sending;
 pub(crate) mod titles;
+pub(crate) mod transfer;
 pub(crate) mod watch;
 
 use crate::args::{Agenda, Show, SortBy};

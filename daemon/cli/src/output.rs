@@ -119,6 +119,11 @@ impl Output {
         write(text)
     }
 
+    /// Writes what is no text.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        write_bytes(bytes)
+    }
+
     /// The text, coloured if the reader wants colours.
     pub(crate) fn paint(&self, text: &str, paint: Paint) -> String {
         match self.layout {
@@ -137,11 +142,12 @@ fn columns() -> Option<usize> {
 }
 
 fn write(text: &str) -> Result<(), Failure> {
+    write_bytes(text.as_bytes())
+}
+
+fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::OutputClosed),
         Err(error) => Err(Failure::Failed(format!(

@@ -114,12 +114,7 @@ impl<'a> Session<'a> {
         &self.zone_name
     }
 
-    /// How long the daemon may wait, as the API writes it.
-    pub(crate) fn timeout(&self) -> String {
-        in_millis(&self.client)
-    }
-
-    /// The same, for the calls that wait for nothing else.
+    /// How long the daemon may wait, for the calls that wait for nothing else.
     pub(crate) fn wait(&self) -> TimeoutQuery {
         wait_of(&self.client)
     }

@@ -31,7 +31,7 @@ pub struct Answer<T> {
 
 impl Reply {
     /// The answer as its type.
-    fn typed<T: DeserializeOwned>(self) -> Result<Answer<T>, ClientError> {
+    pub(super) fn typed<T: DeserializeOwned>(self) -> Result<Answer<T>, ClientError> {
         let value =
             T::deserialize(&self.body).map_err(|error| ClientError::Answer(error.to_string()))?;
         Ok(Answer {

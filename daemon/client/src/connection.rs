@@ -52,11 +52,12 @@ pub(super) fn request(
 
 /// A request that brings bytes.
 pub(super) fn upload_request(
+    method: Method,
     path: &ApiPath,
     bytes: Bytes,
 ) -> Result<Request<Full<Bytes>>, ClientError> {
     Request::builder()
-        .method(Method::POST)
+        .method(method)
         .uri(path.to_string())
         .header(HOST, "muster")
         .header(CONTENT_TYPE, "application/octet-stream")
@@ -103,16 +104,16 @@ pub(super) async fn exchange(
     Ok(Reply { status, body, etag })
 }
 
-/// The same where the answer is text.
-pub(super) async fn exchange_text(
+/// The same where the answer is no JSON.
+pub(super) async fn exchange_bytes(
     socket: &Path,
     request: Request<Full<Bytes>>,
-) -> Result<String, ClientError> {
+) -> Result<Vec<u8>, ClientError> {
     let response = send(socket, request).await?;
     let status = response.status();
     let bytes = body_of(response).await?;
     refused(status, &bytes)?;
-    String::from_utf8(bytes.into()).map_err(|error| ClientError::Answer(error.to_string()))
+    Ok(bytes.into())
 }
 
 /// Sends the request and leaves the answer's body to be read as it comes.

@@ -108,8 +108,14 @@ impl Client {
 
     /// Asks for a resource that is text.
     pub async fn text(&self, path: &ApiPath) -> Result<String, ClientError> {
+        let bytes = self.bytes(path).await?;
+        String::from_utf8(bytes).map_err(|error| ClientError::Answer(error.to_string()))
+    }
+
+    /// Asks for a resource that is neither text nor JSON.
+    pub async fn bytes(&self, path: &ApiPath) -> Result<Vec<u8>, ClientError> {
         let request = connection::request(Method::GET, path, None, None)?;
-        self.within(connection::exchange_text(&self.socket, request))
+        self.within(connection::exchange_bytes(&self.socket, request))
             .await
     }
 
@@ -149,8 +155,13 @@ impl Client {
     }
 
     /// Sends bytes.
-    pub async fn upload(&self, path: &ApiPath, bytes: Bytes) -> Result<Reply, ClientError> {
-        let request = connection::upload_request(path, bytes)?;
+    pub async fn upload(
+        &self,
+        method: Method,
+        path: &ApiPath,
+        bytes: Bytes,
+    ) -> Result<Reply, ClientError> {
+        let request = connection::upload_request(method, path, bytes)?;
         self.within(connection::exchange(&self.socket, request))
             .await
     }

@@ -201,9 +201,9 @@ mod tests;
 mod wire;
 
 pub use io::{
-    Change, Command, Compared, Confirmations, Disputed, Edited, Finding, Gone, Holder, Input,
-    Lagging, Left, ListRow, Output, Precondition, Recorded, Refusal, Remake, Remote, Replicas,
-    Reply, Row, Settings, Standing, Stats,
+    Change, Command, Compared, Comparison, Confirmations, Disputed, Edited, Finding, Gone, Holder,
+    Input, Lagging, Left, ListRow, Output, Precondition, Recorded, Refusal, Remake, Remote,
+    Replicas, Reply, Row, Settings, Stats,
 };
 pub use job::{
     Answer, Done, Examined, Job, JobError, Judged, Loaded, Look, Progress, Rebuilt, Seen, Source,
@@ -365,6 +365,15 @@ impl Lists {
                 };
                 documents.look(edge, id, (ask.list, look), ask.timeout)
             }
+            Command::Saved(ask) => documents.look(edge, id, (ask.list, Look::Saved), ask.timeout),
+            Command::Differences(ask) => {
+                let look = Look::Differences(ask.saved);
+                documents.look(edge, id, (ask.list, look), ask.timeout)
+            }
+            Command::Standings(ask) => {
+                let look = Look::Standings(ask.ids);
+                documents.look(edge, id, (ask.list, look), ask.timeout)
+            }
             Command::LastOf(ask) => {
                 let look = Look::LastOf { by, way: ask.way };
                 documents.look(edge, id, (ask.list, look), ask.timeout)
@@ -390,9 +399,9 @@ impl Lists {
                 edge.reply(id, Ok(Reply::Lagging(self.replication.lagging())));
                 Ok(())
             }
-            Command::Standings(ask::Standings) => {
-                let all = self.replication.standings(edge);
-                edge.reply(id, Ok(Reply::Standings(all)));
+            Command::Comparisons(ask::Comparisons) => {
+                let all = self.replication.comparisons(edge);
+                edge.reply(id, Ok(Reply::Comparisons(all)));
                 Ok(())
             }
             Command::Contradictions(ask::Contradictions) => {

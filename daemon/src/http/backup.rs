@@ -1,7 +1,7 @@
 //! `/v1/backup`, `/v1/restore`: all lists of this node as one file, and such a file put back.
 
 use crate::http::connections::who::Admin;
-use crate::http::json::Upload;
+use crate::http::json::LargeBody;
 use crate::http::operations::openapi::Problems;
 use crate::http::problem::{Kind, Own, Problem};
 use crate::http::query::Query;
@@ -107,7 +107,7 @@ impl Write for Pipe {
     }
 }
 
-/// Puts a backup back, or a part of one that is a backup itself, of at most 24 MiB: its changes are merged into the
+/// Puts a backup back, or a part of one that is a backup itself, of at most 64 MiB: its changes are merged into the
 /// lists as those of a peer are. What is here already stays as it is, what was deleted since stays deleted, and doing
 /// it twice changes nothing more. Waits until all that can be taken is on the disk; `muster restore` cuts a
 /// file of any size.
@@ -116,20 +116,20 @@ impl Write for Pipe {
     request_body(content = String, content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "What became of it", body = RestoreResult),
-        Problems<(Admin, Query<()>, Upload, (Learn, Restore), Own<{ Kind::Invalid as usize }>)>,
+        Problems<(Admin, Query<()>, LargeBody, (Learn, Restore), Own<{ Kind::Invalid as usize }>)>,
     )
 )]
 pub(crate) async fn restore(
     State(api): State<Api>,
     _: Admin,
     _: Query<()>,
-    Upload(bytes): Upload,
+    body: LargeBody,
 ) -> Result<Response, Problem> {
     let Ok(_turn) = api.restoring().try_lock() else {
         let detail = "another backup is being put back";
         return Err(Problem::new(Kind::Busy, detail).retry_after(1));
     };
-    let restored = merge(api.service(), &bytes).await.map_err(problem)?;
+    let restored = merge(api.service(), &body.bytes).await.map_err(problem)?;
     let lists = restored.into_iter().map(|list| RestoredList {
         name: list.name.to_string(),
         restored: list.restored,

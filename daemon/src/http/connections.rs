@@ -4,6 +4,7 @@
 pub(crate) mod body;
 pub(crate) mod gate;
 pub(crate) mod guard;
+pub(crate) mod large;
 pub(crate) mod serve;
 mod tls;
 pub(crate) mod who;

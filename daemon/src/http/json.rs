@@ -1,7 +1,9 @@
 //! JSON bodies: read within their bounds and strictly, written straight to bytes.
 
-use crate::http::connections::body::MAX_BODY_BYTES;
+use crate::http::Api;
+use crate::http::connections::body::{MAX_BODY_BYTES, MAX_LARGE_BYTES};
 use crate::http::connections::gate::Conn;
+use crate::http::connections::large::Room;
 use crate::http::problem::{Kind, Problem, Refuses, refuses};
 use api::request::Object;
 use axum::body::{Body, HttpBody};
@@ -13,9 +15,6 @@ use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The largest body that is no JSON: a block of a backup fits, with what stands before it.
-const MAX_UPLOAD_BYTES: usize = 24 << 20;
-
 /// The bytes of a request's body, whatever its content type says. The body must have come within
 /// the listener's bound.
 pub(crate) struct RawJson(pub(crate) Bytes);
@@ -24,44 +23,62 @@ impl<S: Sync> FromRequest<S> for RawJson {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        receive::<MAX_BODY_BYTES>(request).await.map(Self)
+        let refuse = || Err(too_large(MAX_BODY_BYTES));
+        receive(request, MAX_BODY_BYTES, refuse).await.map(Self)
     }
 }
 
-/// The bytes of a request's body that is no JSON and may be larger than that.
-pub(crate) struct Upload(pub(crate) Bytes);
+/// The bytes of a body that may have up to [`MAX_LARGE_BYTES`]. What has more than an ordinary one takes
+/// room, of which there is little, for as long as this is kept.
+pub(crate) struct LargeBody {
+    pub(crate) bytes: Bytes,
+    _room: Option<Room>,
+}
 
-impl<S: Sync> FromRequest<S> for Upload {
+impl FromRequest<Api> for LargeBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        receive::<MAX_UPLOAD_BYTES>(request).await.map(Self)
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let owner = Conn::of(request.extensions())?.caller().owner();
+        let mut room = None;
+        let take = || {
+            room = Some(api.large_bodies().take(owner)?);
+            Ok(())
+        };
+        let bytes = receive(request, MAX_LARGE_BYTES, take).await?;
+        Ok(Self { bytes, _room: room })
     }
 }
 
-async fn receive<const MOST: usize>(request: Request) -> Result<Bytes, Problem> {
+/// Reads a body of at most `limit` bytes; what has more than an ordinary one only if `larger` lets it.
+async fn receive(
+    request: Request,
+    limit: usize,
+    mut larger: impl FnMut() -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
     let (parts, body) = request.into_parts();
     let conn = Conn::of(&parts.extensions)?;
-    if body.size_hint().lower() > MOST as u64 && parts.headers.contains_key(header::EXPECT) {
-        return Err(too_large(MOST));
+    if body.size_hint().lower() > limit as u64 && parts.headers.contains_key(header::EXPECT) {
+        return Err(too_large(limit));
     }
-    let limit = conn.limits().body;
-    let reading = tokio::time::timeout(limit, collect(body, MOST));
+    let time = conn.limits().body;
+    let reading = tokio::time::timeout(time, collect(body, limit, &mut larger));
     match conn.receiving(reading).await {
         Ok(bytes) => bytes,
         Err(_) => Err(Problem::new(
             Kind::Slow,
-            format!(
-                "the body did not arrive within {} \
-                s",
-                limit.as_secs()
-            ),
+            format!("the body did not arrive within {} s", time.as_secs()),
         )),
     }
 }
 
-async fn collect(mut body: Body, most: usize) -> Result<Bytes, Problem> {
+async fn collect(
+    mut body: Body,
+    limit: usize,
+    larger: &mut impl FnMut() -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
     let mut whole = BytesMut::new();
+    let mut is_large = false;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             Problem::malformed(format!(
@@ -72,21 +89,26 @@ async fn collect(mut body: Body, most: usize) -> Result<Bytes, Problem> {
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if whole.is_empty() && body.is_end_stream() && data.len() <= most {
+        if whole.is_empty() && body.is_end_stream() && data.len() <= MAX_BODY_BYTES {
             return Ok(data);
         }
-        if whole.len().saturating_add(data.len()) > most {
-            return Err(too_large(most));
+        let length = whole.len().saturating_add(data.len());
+        if length > limit {
+            return Err(too_large(limit));
+        }
+        if length > MAX_BODY_BYTES && !is_large {
+            larger()?;
+            is_large = true;
         }
         whole.extend_from_slice(&data);
     }
     Ok(whole.freeze())
 }
 
-fn too_large(most: usize) -> Problem {
+fn too_large(limit: usize) -> Problem {
     Problem::new(
         Kind::TooLarge,
-        format!("the body has more than {most} bytes"),
+        format!("the body has more than {limit} bytes"),
     )
 }
 
@@ -104,7 +126,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
 refuses! {
     RawJson: Malformed Slow TooLarge;
-    Upload: Malformed Slow TooLarge;
+    LargeBody: Malformed Slow TooLarge Busy;
 }
 
 impl<T> Refuses for Json<T> {

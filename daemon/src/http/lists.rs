@@ -3,8 +3,10 @@
 pub(crate) mod body;
 pub(crate) mod book;
 pub(crate) mod bulk;
+pub(crate) mod check;
 pub(crate) mod claims;
 pub(crate) mod conflicts;
+pub(crate) mod document;
 pub(crate) mod entries;
 pub(crate) mod entry_page;
 pub(crate) mod filter;
@@ -48,6 +50,8 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(show, delete))
         .routes(routes!(entries::list, entries::add, bulk::edit))
         .routes(routes!(entries::show, entries::edit, entries::delete))
+        .routes(routes!(check::check))
+        .routes(routes!(document::show, document::merge))
         .routes(routes!(conflicts::list))
         .routes(routes!(conflicts::resolve))
         .routes(routes!(history::list))

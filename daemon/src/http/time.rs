@@ -31,6 +31,16 @@ pub(crate) fn parse_date(field: &str, text: &str) -> Result<Date, Problem> {
     })
 }
 
+/// Reads when something happened elsewhere, in milliseconds since the epoch: not after tomorrow, by
+/// this node's clock.
+pub(crate) fn parse_past(field: &str, text: &str) -> Result<i64, Problem> {
+    const DAY_MS: i64 = 86_400_000;
+    let right = "it must be a time that has passed, such as 2026-03-01T17:00:00Z";
+    let at = text.parse().ok().map(|Millis(at)| at);
+    at.filter(|at| *at <= wall_ms().saturating_add(DAY_MS))
+        .ok_or_else(|| Problem::invalid(format!("{field:?} is {text:?}; {right}")))
+}
+
 /// Reads a moment of the field `field`: a time, or how long ago it was.
 pub(crate) fn parse_moment(field: &str, text: &str) -> Result<Millis, Problem> {
     let ago = duration::parse(text).and_then(|ago| i64::try_from(ago.as_millis()).ok());

@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use names::ListName;
-use node::lists::ask::{Quarantine, Standings};
+use node::lists::ask::{Comparisons, Quarantine};
 use store::ReadError;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -32,7 +32,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     params(Query<(Page,)>),
     responses(
         (status = 200, description = "What was found", body = VerifiedPart),
-        Problems<(Admin, Query<(Page,)>, ReadError, (Quarantine, Standings), Own<{ Kind::Busy as usize }>)>,
+        Problems<(Admin, Query<(Page,)>, ReadError, (Quarantine, Comparisons), Own<{ Kind::Busy as usize }>)>,
     )
 )]
 pub(crate) async fn verify(

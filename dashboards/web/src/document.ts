@@ -567,6 +567,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/lists/{list}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tells what would become of entries if they were added, and adds none.
+         * @description Programs that import a file ask this for all of it, so that they add all or nothing.
+         */
+        post: operations["check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/lists/{list}/conflicts": {
         parameters: {
             query?: never;
@@ -1520,6 +1540,20 @@ export interface components {
             new: string;
             /** @description What it was before, as the values of a conflict are written; empty for nothing. */
             old: string;
+        };
+        /** @description What would become of entries if they were added. All that are named nowhere here would be new. */
+        CheckedEntries: {
+            /** @description The ids of those that were in the list and have been deleted: they cannot be added again. */
+            deleted: string[];
+            /** @description The ids of those that are in the list already, and would stay as they are. */
+            present: string[];
+            /** @description The first of these, at most 100. */
+            refused: components["schemas"]["RefusedEntry"][];
+            /**
+             * Format: int64
+             * @description How many of them break a rule.
+             */
+            refused_total: number;
         };
         /**
          * @description Something that happened in the cluster. Which of the further fields it has follows from its kind
@@ -2497,8 +2531,18 @@ export interface components {
             assignee?: string | null;
             /** @description The id of an entry to be placed before; at the end without. */
             before?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was added elsewhere before (RFC 3339); now without.
+             */
+            created_at?: string | null;
             /** @description Already done. */
             done?: boolean | null;
+            /**
+             * Format: date-time
+             * @description When it was done (RFC 3339), of one that is; when it is added without.
+             */
+            done_at?: string | null;
             /** @description A date (`YYYY-MM-DD`) or an instant (RFC 3339). */
             due?: string | null;
             /**
@@ -2515,7 +2559,14 @@ export interface components {
             id?: string | null;
             /** @description Free text, at most 64 KiB. */
             notes?: string | null;
+            /**
+             * Format: date
+             * @description The day on which its series has it, of one that was added elsewhere before.
+             */
+            planned?: string | null;
             priority?: null | components["schemas"]["EntryPriority"];
+            /** @description The id of the first entry of its series, of one that was added elsewhere before. */
+            series?: string | null;
             /** @description At most 64 of 64 bytes each. */
             tags?: string[] | null;
             /** @description What needs doing: one line, at most 4 KiB. */
@@ -3001,6 +3052,16 @@ export interface components {
             target: string;
             /** @description What, with its fields. */
             text: string;
+        };
+        /** @description An entry that breaks a rule. */
+        RefusedEntry: {
+            /** @description The field, the value, and what would be right. */
+            detail: string;
+            /**
+             * Format: int64
+             * @description Its place in the call, from 0.
+             */
+            index: number;
         };
         /** @description What a process is registered with. All of it may be left out, also the whole body. */
         RegisterRequest: {
@@ -6577,6 +6638,135 @@ export interface operations {
             };
             /** @description `/problems/disk-full`: The disk is full */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    check: {
+        parameters: {
+            query?: {
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEntries"];
+            };
+        };
+        responses: {
+            /** @description What would become of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckedEntries"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };

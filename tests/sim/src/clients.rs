@@ -97,6 +97,7 @@ impl Request {
             Edit::Redo(_) => "redo",
             Edit::Several(..) => "several",
             Edit::AddAgain(_) => "add again",
+            Edit::Merge(_) => "merge",
         }
     }
 
@@ -464,6 +465,7 @@ impl Clients {
         match edit {
             Edit::Add(_)
             | Edit::AddAgain(_)
+            | Edit::Merge(_)
             | Edit::Several(..)
             | Edit::DeleteAll
             | Edit::Undo(_)

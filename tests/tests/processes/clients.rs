@@ -37,7 +37,13 @@ fn is_installed(list: &Path, dir: &Path) -> anyhow::Result<bool> {
 
 /// The directory in which openapi-typescript is.
 fn typescript() -> anyhow::Result<PathBuf> {
-    let (sources, dir) = (root().join("tests/clients/typescript"), cache("typescript"));
+    npm("typescript")
+}
+
+/// The directory in which the packages of `tests/clients/NAME` are, with what uses them.
+pub(crate) fn npm(name: &str) -> anyhow::Result<PathBuf> {
+    let sources = root().join("tests/clients").join(name);
+    let dir = cache(name);
     std::fs::create_dir_all(&dir)?;
     let lock = sources.join("package-lock.json");
     if !is_installed(&lock, &dir)? {
@@ -47,6 +53,10 @@ fn typescript() -> anyhow::Result<PathBuf> {
         let quiet = ["--no-audit", "--no-fund", "--ignore-scripts"];
         run(Command::new("npm").arg("ci").args(quiet).current_dir(&dir))?;
         std::fs::copy(lock, dir.join(".installed"))?;
+    }
+    for source in std::fs::read_dir(sources)? {
+        let source = source?;
+        std::fs::copy(source.path(), dir.join(source.file_name()))?;
     }
     Ok(dir)
 }
@@ -112,10 +122,6 @@ async fn a_client_of_openapi_typescript_works() -> anyhow::Result<()> {
         let _turn = turn();
         let dir = typescript()?;
         make_types(&dir, Path::new("document.d.ts"))?;
-        std::fs::copy(
-            root().join("tests/clients/typescript/calls.ts"),
-            dir.join("calls.ts"),
-        )?;
         let options = ["--strict", "--target", "es2022", "--module", "nodenext"];
         run(Command::new("node")
             .arg("node_modules/typescript/bin/tsc")

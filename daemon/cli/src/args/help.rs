@@ -26,6 +26,8 @@ pub const GROUPS: &[(&str, &[&str])] = &[
             "move",
             "rm",
             "rm-list",
+            "export",
+            "import",
             "watch",
         ],
     ),

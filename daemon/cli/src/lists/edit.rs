@@ -5,14 +5,15 @@ use crate::args::{Add, Durability, Edit, Entries, Move, RmList};
 use crate::failure::Failure;
 use crate::ids::{self, Match};
 use crate::lists::entry::mark;
+use crate::lists::sending::{self, Sending};
 use crate::lists::titles;
-use crate::session::Session;
+use crate::session::{Session, wait_of};
 use crate::text::printable;
 use api::lists::{
-    AtQuery, BulkChange, DeleteResult, EntriesQuery, EntryPatch, EntryStateFilter, NewEntries,
-    NewEntry, ReplicaConfirmations, TodoEntry, WriteQuery,
+    AtQuery, BulkChange, DeleteResult, EntriesQuery, EntryPatch, EntryStateFilter, NewEntry,
+    ReplicaConfirmations, TodoEntry, WriteQuery,
 };
-use client::{Answer, ClientError};
+use client::{Answer, Client, ClientError};
 use hyper::StatusCode;
 use names::EntryId;
 use serde_json::Value;
@@ -27,10 +28,19 @@ pub(super) struct Changes<'a> {
 
 impl<'a> Changes<'a> {
     pub(super) fn new(session: &'a Session<'a>, durability: &Durability) -> Self {
+        Self::patient(session, session.client(), durability)
+    }
+
+    /// The same by a client whose calls may take longer.
+    pub(super) fn patient(
+        session: &'a Session<'a>,
+        client: &Client,
+        durability: &Durability,
+    ) -> Self {
         Self {
             session,
             how: WriteQuery {
-                timeout: Some(session.timeout()),
+                timeout: wait_of(client).timeout,
                 replicas: durability.replicas.clone(),
             },
             pending: None,
@@ -83,41 +93,37 @@ pub(crate) async fn add(session: &Session<'_>, args: &Add) -> Result<(), Failure
         print(session, &answer.value, &answer.raw)?;
         return changes.end();
     }
-    let mut input = std::io::stdin().lock();
-    let mut added = 0;
-    loop {
-        let batch =
-            titles::next_batch(&mut input).map_err(|why| incomplete(Failure::Usage(why), added))?;
-        if batch.is_empty() {
-            return changes.end();
-        }
-        let entries = NewEntries {
-            entries: batch.iter().map(with_title).collect(),
-        };
-        let call = session.client().add_all(&args.list, &entries, &how);
-        let sent = changes.make(call, |added| added.replicas.as_ref()).await;
-        let answer = sent.map_err(|failure| incomplete(failure, added))?;
-        added += batch.len();
-        let raw = answer.raw.get("items").and_then(Value::as_array);
-        for (entry, raw) in answer.value.items.iter().zip(raw.into_iter().flatten()) {
-            print(session, entry, raw)?;
-        }
-    }
+    add_lines(session, args, with_title).await
 }
 
-/// Titles come in batches; those before the one that failed are there to stay, and the user must
-/// know.
-fn incomplete(failure: Failure, added: usize) -> Failure {
-    if added == 0 || matches!(failure, Failure::OutputClosed) {
-        return failure;
+/// Adds the titles of standard input: all or nothing, as far as one change holds them. They are new on
+/// purpose, so that the same lines given a second time are other entries; the ids are drawn once, and
+/// kept in a file where it is open what was added, so that trying again doubles nothing.
+async fn add_lines(
+    session: &Session<'_>,
+    args: &Add,
+    with_title: impl Fn(&String) -> NewEntry,
+) -> Result<(), Failure> {
+    let (titles, bad) = titles::read(&mut std::io::stdin().lock()).map_err(Failure::Usage)?;
+    let ids = sending::fresh_ids(titles.len());
+    let entries = titles.iter().zip(ids).map(|(title, id)| {
+        let entry = NewEntry {
+            id: Some(id),
+            ..with_title(&title.text)
+        };
+        (title.line, entry)
+    });
+    let mut sending = Sending::new(session, &args.list, entries.collect());
+    sending.judge().await?.check("added", bad)?;
+    let done = sending.add(&args.durability, |answer| {
+        let raw = answer.raw.get("items").and_then(Value::as_array);
+        let mut items = answer.value.items.iter().zip(raw.into_iter().flatten());
+        items.try_for_each(|(entry, raw)| print(session, entry, raw))
+    });
+    match done.await {
+        Ok(()) => Ok(()),
+        Err(broken) => Err(sending.keep(broken)),
     }
-    Failure::with_code(
-        failure.code(),
-        format!(
-            "the first {added} titles were added, but then: {}",
-            failure.words()
-        ),
-    )
 }
 
 fn new_fields(session: &Session<'_>, args: &Add) -> Result<NewEntry, Failure> {
@@ -334,7 +340,7 @@ pub(super) fn print(session: &Session<'_>, entry: &TodoEntry, raw: &Value) -> Re
     session.output.line(&format!(
         "{} {} {}",
         printable(&entry.id),
-        mark(entry),
+        mark(entry.done),
         printable(&entry.title)
     ))
 }
@@ -459,15 +465,5 @@ mod tests {
             pick("bob", "z", &entries()).map_err(|failure| failure.code()),
             Err(2)
         );
-    }
-
-    #[test]
-    fn what_was_added_before_a_failure_is_told() {
-        let failure = incomplete(Failure::Timeout("no answer".to_owned()), 1000);
-        assert!(
-            matches!(failure, Failure::Timeout(words) if words == "the first 1000 titles were \
-            added, but then: no answer")
-        );
-        assert_eq!(incomplete(Failure::Timeout(String::new()), 0).code(), 5);
     }
 }

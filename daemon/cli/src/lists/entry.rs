@@ -26,8 +26,8 @@ pub(crate) fn table() -> Table {
 }
 
 /// `[x]` or `[ ]`.
-pub(crate) fn mark(entry: &TodoEntry) -> &'static str {
-    if entry.done { "[x]" } else { "[ ]" }
+pub(crate) fn mark(is_done: bool) -> &'static str {
+    if is_done { "[x]" } else { "[ ]" }
 }
 
 /// Its fields, with the id as it is to be shown.
@@ -41,7 +41,7 @@ pub(crate) fn cells(entry: &TodoEntry, id: &str, session: &Session<'_>, today: &
     let conflicts: Vec<&str> = entry.conflicts.iter().map(EntryField::as_str).collect();
     vec![
         Cell::painted(id, Paint::Dim),
-        mark(entry).into(),
+        mark(entry.done).into(),
         if entry.done {
             Cell::painted(title, Paint::Dim)
         } else {

@@ -90,7 +90,7 @@ fn fields(session: &Session<'_>, entry: &TodoEntry) -> Vec<(&'static str, String
         ("id", Some(printable(&entry.id))),
         (
             "title",
-            Some(format!("{} {}", mark(entry), printable(&entry.title))),
+            Some(format!("{} {}", mark(entry.done), printable(&entry.title))),
         ),
         ("done", entry.done_at.map(|at| time(at.to_string()))),
         ("due", entry.due.map(|due| session.due(&due.to_string()))),

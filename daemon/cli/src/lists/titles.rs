@@ -1,93 +1,70 @@
-//! Titles from standard input, one a line, in batches that a request can hold.
+//! Titles from standard input, one a line.
 
-use std::io::BufRead;
+use formats::Bad;
+use std::io::Read;
 
-/// The most entries in one request: a batch is one change of the list, all or nothing.
-const MAX_BATCH: usize = 1_000;
-/// The most bytes of titles in one request; with their names and quotes they stay below 1 MiB.
-const MAX_BATCH_BYTES: usize = 256 << 10;
-/// Longer than any title may be: the daemon says so in its words.
-const MAX_LINE_BYTES: u64 = 64 << 10;
+/// The most that is read.
+const MAX_BYTES: u64 = 64 << 20;
 
-/// The next batch of titles; empty at the end of the input. White space around a title and empty
-/// lines are left out.
-pub(crate) fn next_batch(input: &mut impl BufRead) -> Result<Vec<String>, String> {
-    let mut batch = Vec::new();
-    let mut bytes = 0;
-    while batch.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
-        let Some(line) = next_line(input)? else { break };
-        let title = line.trim();
-        if !title.is_empty() {
-            bytes += title.len();
-            batch.push(title.to_owned());
-        }
-    }
-    Ok(batch)
+/// A title and the line that it stands on, from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Title {
+    pub(crate) line: usize,
+    pub(crate) text: String,
 }
 
-fn next_line(input: &mut impl BufRead) -> Result<Option<String>, String> {
-    let mut line = Vec::new();
-    let read = std::io::Read::take(&mut *input, MAX_LINE_BYTES)
-        .read_until(b'\n', &mut line)
+/// All titles, and the lines that can be none. White space around a title, empty lines and the mark
+/// that editors of Windows begin a file with are left out; a tab within a title is a space.
+pub(crate) fn read(input: &mut impl Read) -> Result<(Vec<Title>, Vec<Bad>), String> {
+    let mut bytes = Vec::new();
+    input
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
         .map_err(|error| format!("standard input: {error}"))?;
-    if read == 0 {
-        return Ok(None);
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("standard input has more than {MAX_BYTES} bytes"));
     }
-    if !line.ends_with(b"\n") && line.len() as u64 == MAX_LINE_BYTES {
-        return Err(format!(
-            "standard input has a line of more than {MAX_LINE_BYTES} bytes"
-        ));
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let (mut titles, mut bad) = (Vec::new(), Vec::new());
+    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let line_number = number + 1;
+        match std::str::from_utf8(line) {
+            Ok(text) if text.trim().is_empty() => {}
+            Ok(text) => titles.push(Title {
+                line: line_number,
+                text: text.trim().replace('\t', " "),
+            }),
+            Err(_) => bad.push(Bad {
+                line: line_number,
+                why: "it is not UTF-8".to_owned(),
+            }),
+        }
     }
-    String::from_utf8(line).map(Some).map_err(|_| {
-        "standard input has a line that is not \
-        UTF-8"
-            .to_owned()
-    })
+    Ok((titles, bad))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn batches(mut input: &[u8]) -> Vec<Vec<String>> {
-        let mut all = Vec::new();
-        loop {
-            let batch = next_batch(&mut input).unwrap();
-            if batch.is_empty() {
-                return all;
-            }
-            all.push(batch);
-        }
+    fn titles(mut input: &[u8]) -> Vec<(usize, String)> {
+        let (titles, bad) = read(&mut input).unwrap();
+        assert_eq!(bad, []);
+        titles.into_iter().map(|one| (one.line, one.text)).collect()
     }
 
     #[test]
     fn each_line_is_a_title() {
-        assert_eq!(batches(b"  milk \r\n\n\t\nbread"), [["milk", "bread"]]);
-        assert!(batches(b"\n\n").is_empty());
+        let read = titles(b"\xef\xbb\xbf  milk \r\n\n\t\ncall\tbob");
+        assert_eq!(read, [(1, "milk".to_owned()), (4, "call bob".to_owned())]);
+        assert_eq!(titles(b"\n\n"), []);
     }
 
     #[test]
-    fn much_comes_in_batches_and_in_order() {
-        let text: String = (0..2_500).map(|n| format!("{n}\n")).collect();
-        let batches = batches(text.as_bytes());
-        assert_eq!(
-            batches.iter().map(Vec::len).collect::<Vec<_>>(),
-            [1000, 1000, 500]
-        );
-        assert!(
-            batches
-                .concat()
-                .iter()
-                .enumerate()
-                .all(|(n, title)| *title == n.to_string())
-        );
-        let long = format!("{}\n", "x".repeat(4096)).repeat(100);
-        assert!(self::batches(long.as_bytes()).len() > 1);
-    }
-
-    #[test]
-    fn what_cannot_be_titles_is_refused() {
-        assert!(next_batch(&mut &b"a\xff\n"[..]).is_err());
-        assert!(next_batch(&mut "x".repeat(100_000).as_bytes()).is_err());
+    fn what_cannot_be_titles_is_told_with_its_line() {
+        let (titles, bad) = read(&mut &b"a\nb\xff\nc\n"[..]).unwrap();
+        assert_eq!((titles.len(), bad.len(), bad[0].line), (2, 1, 2));
+        let endless = std::io::repeat(b'x');
+        assert!(read(&mut { endless }).is_err());
     }
 }

@@ -68,7 +68,7 @@ fn describe(event: &ServerEvent, known: &mut Known) -> String {
         Ok(ListStreamEvent::Added(told) | ListStreamEvent::Changed(told)) => {
             let entry = told.entry;
             let (title, by) = (printable(&entry.title), printable(&entry.modified_by));
-            let (short, mark) = (id(&entry.id), mark(&entry));
+            let (short, mark) = (id(&entry.id), mark(entry.done));
             let before = known.insert(entry.id.clone(), entry.clone());
             let fields = before.map(|before| differences(&before, &entry));
             let fields = fields.filter(|fields| !fields.is_empty());

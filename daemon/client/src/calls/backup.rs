@@ -33,7 +33,9 @@ impl Client {
 
     /// Puts a backup back that is in memory.
     pub async fn restore(&self, backup: Bytes) -> Result<Answer<RestoreResult>, ClientError> {
-        let reply = self.upload(&ApiPath::new(&["restore"]), backup).await?;
+        let reply = self
+            .upload(Method::POST, &ApiPath::new(&["restore"]), backup)
+            .await?;
         reply.typed()
     }
 }

@@ -4,9 +4,9 @@ use super::{Answer, NOTHING};
 use crate::{ApiPath, Client, ClientError};
 use api::damage::{Acknowledged, DamageReport, Reissued};
 use api::lists::{
-    AddedEntries, AtQuery, BulkChange, ChangedEntries, DeleteResult, EntriesQuery, EntryConflicts,
-    EntryPatch, HistoryQuery, ListChange, ListsQuery, NewEntries, NewEntry, RebuildQuery,
-    Resolution, TodoEntry, TodoList, UndoRequest, UndoResult, WriteQuery,
+    AddedEntries, AtQuery, BulkChange, ChangedEntries, CheckedEntries, DeleteResult, EntriesQuery,
+    EntryConflicts, EntryPatch, HistoryQuery, ListChange, ListsQuery, MergedDocument, NewEntries,
+    NewEntry, RebuildQuery, Resolution, TodoEntry, TodoList, UndoRequest, UndoResult, WriteQuery,
 };
 use api::node::RebuildResult;
 use api::page::{Page, PageQuery};
@@ -83,6 +83,36 @@ impl Client {
         how: &WriteQuery,
     ) -> Result<Answer<AddedEntries>, ClientError> {
         let path = ApiPath::new(&["lists", list, "entries"]).with(how);
+        self.send(Method::POST, &path, Some(entries), None).await
+    }
+
+    /// The document of a list, as the libraries of Automerge read it.
+    pub async fn document(&self, list: &str, wait: &TimeoutQuery) -> Result<Vec<u8>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "document"]).with(wait);
+        self.bytes(&path).await
+    }
+
+    /// Merges in a document that other programs have edited.
+    pub async fn merge(
+        &self,
+        list: &str,
+        document: Vec<u8>,
+        how: &WriteQuery,
+    ) -> Result<Answer<MergedDocument>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "document"]).with(how);
+        self.upload(Method::PUT, &path, document.into())
+            .await?
+            .typed()
+    }
+
+    /// Tells what would become of entries if they were added.
+    pub async fn check(
+        &self,
+        list: &str,
+        entries: &NewEntries,
+        wait: &TimeoutQuery,
+    ) -> Result<Answer<CheckedEntries>, ClientError> {
+        let path = ApiPath::new(&["lists", list, "check"]).with(wait);
         self.send(Method::POST, &path, Some(entries), None).await
     }
 

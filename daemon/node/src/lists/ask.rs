@@ -1,14 +1,14 @@
 //! What clients can ask of the lists machine, each question with the kind of its answer.
 
 use super::io::{
-    Command, Disputed, Edited, Holder, Lagging as ListLagging, Precondition, Recorded, Replicas,
-    Reply, Standing,
+    Command, Comparison, Disputed, Edited, Holder, Lagging as ListLagging, Precondition, Recorded,
+    Replicas, Reply,
 };
 use super::replication::{Contradiction, Fork};
 use crate::machine::asks;
 use bytes::Bytes;
 use crdt::entry::{self, Entry};
-use crdt::list::{Moment, Way};
+use crdt::list::{Moment, Standing, Way};
 use names::{ChangeHash, EntryId, ListId, ListName};
 use std::time::Duration;
 
@@ -71,6 +71,39 @@ pub struct History {
     pub timeout: Duration,
 }
 
+/// The document of a list as Automerge saves it, with the list's tag.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// Which list.
+    pub list: ListName,
+    /// How long to wait for the list to load.
+    pub timeout: Duration,
+}
+
+/// What a saved document from outside would change of a list, with the tag that the list has now; the
+/// list may be new.
+#[derive(Clone, Debug)]
+pub struct Differences {
+    /// Which list.
+    pub list: ListName,
+    /// The document.
+    pub saved: Bytes,
+    /// How long to wait for the list to load.
+    pub timeout: Duration,
+}
+
+/// Which of these entries are in a list, or were and have been deleted. Of a list that is not there:
+/// none.
+#[derive(Clone, Debug)]
+pub struct Standings {
+    /// Which list.
+    pub list: ListName,
+    /// The entries.
+    pub ids: Vec<EntryId>,
+    /// How long to wait for the list to load.
+    pub timeout: Duration,
+}
+
 /// The change that the caller undoes next, or makes anew next, of those that were made on this node.
 #[derive(Clone, Debug)]
 pub struct LastOf {
@@ -107,7 +140,7 @@ pub struct Rebuild {
 
 /// How this node's lists stand to those of its connected peers, as far as they were compared.
 #[derive(Clone, Copy, Debug)]
-pub struct Standings;
+pub struct Comparisons;
 
 /// Which connected members have a list, and how far it has come there. Members that do not answer
 /// before the deadline are not named, nor are observers.
@@ -171,6 +204,10 @@ asks!(Command => Reply {
     EntriesAt: Command::EntriesAt => Vec<Entry>: Reply::Entries(entries) => entries,
     Disputes: Command::Disputes => Vec<Disputed>: Reply::Disputes(entries) => entries,
     History: Command::History => Vec<Recorded>: Reply::History(changes) => changes,
+    Saved: Command::Saved => (u64, Bytes): Reply::Saved(tag, saved) => (tag, saved),
+    Differences: Command::Differences => (u64, Box<entry::Differences>):
+        Reply::Differences(tag, found) => (tag, found),
+    Standings: Command::Standings => Vec<(EntryId, Standing)>: Reply::Standings(known) => known,
     LastOf: Command::LastOf => Option<ChangeHash>: Reply::LastOf(change) => change,
     Rebuild: Command::Rebuild => u64: Reply::Rebuilt(lists) => lists,
     Forks: Command::Forks => Vec<Fork>: Reply::Forks(forks) => forks,
@@ -179,7 +216,7 @@ asks!(Command => Reply {
     Quarantine: Command::Quarantine => (): Reply::Done => (),
     Release: Command::Release => (): Reply::Done => (),
     Replace: Command::Replace => (): Reply::Done => (),
-    Standings: Command::Standings => Vec<Standing>: Reply::Standings(all) => all,
+    Comparisons: Command::Comparisons => Vec<Comparison>: Reply::Comparisons(all) => all,
     Learn: Command::Learn => (): Reply::Done => (),
     Restore: Command::Restore => (): Reply::Done => (),
     Lagging: Command::Lagging => Vec<ListLagging>: Reply::Lagging(lists) => lists,

@@ -14,8 +14,8 @@ use crate::proof::Proofs;
 use crate::time::Wall;
 use crate::wire::{Channel, CloseReason, ConnId, Protocol, RequestId, WriteError, WriteId};
 use bytes::Bytes;
-use crdt::entry::{Author, Entry, Field};
-use crdt::list::{Account, Dispute, Undone};
+use crdt::entry::{Author, Differences, Entry, Field};
+use crdt::list::{Account, Dispute, MergeError, Standing, Undone};
 use crdt::vector::{Sums, VersionVector};
 use names::{Actor, ChangeHash, EntryId, ListId, ListName, NodeId, NodeName, Role, Shard};
 use std::collections::BTreeMap;
@@ -141,6 +141,12 @@ pub enum Command {
     Disputes(ask::Disputes),
     /// Tell the changes of a list.
     History(ask::History),
+    /// Give the document of a list.
+    Saved(ask::Saved),
+    /// Tell what a document from outside would change.
+    Differences(ask::Differences),
+    /// Tell which entries are in a list, or were.
+    Standings(ask::Standings),
     /// Tell the last change that somebody has made here.
     LastOf(ask::LastOf),
     /// Tell which lists lag.
@@ -160,7 +166,7 @@ pub enum Command {
     /// Remove a list in quarantine from this node, to take it from other members.
     Replace(ask::Replace),
     /// Tell how this node's lists stand to those of its peers.
-    Standings(ask::Standings),
+    Comparisons(ask::Comparisons),
     /// Take salts of a backup.
     Learn(ask::Learn),
     /// Take what a backup has of a list.
@@ -274,6 +280,12 @@ pub enum Reply {
     Disputes(Vec<Disputed>),
     /// To `History`.
     History(Vec<Recorded>),
+    /// To `Saved`: the tag of the list, and the document.
+    Saved(u64, Bytes),
+    /// To `Differences`: the tag of the list, and what would change.
+    Differences(u64, Box<Differences>),
+    /// To `Standings`: of those that are in the list, or were.
+    Standings(Vec<(EntryId, Standing)>),
     /// To `LastOf`.
     LastOf(Option<ChangeHash>),
     /// To `Lagging`: a bounded number for each peer, in no order.
@@ -286,15 +298,15 @@ pub enum Reply {
     Rebuilt(u64),
     /// To `Holders`.
     Holders(Vec<Holder>),
-    /// To `Standings`: a line for each peer with which lists were compared, in the order of ids.
-    Standings(Vec<Standing>),
+    /// To `Comparisons`: a line for each peer with which lists were compared, in the order of ids.
+    Comparisons(Vec<Comparison>),
     /// To `Quarantine`, `Release` and `Replace`: it is done. To `Learn` and `Restore`: it was taken in, and is judged.
     Done,
 }
 
 /// How this node's lists stand to those of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct Comparison {
     /// Which peer.
     pub peer: NodeId,
     /// How many lists differed when they were compared last.
@@ -362,6 +374,9 @@ pub enum Refusal {
     /// `before` or `after` names an entry that is not there.
     #[error("there is no entry {0} to be placed next to")]
     NoPlace(EntryId),
+    /// A document from outside is not merged in.
+    #[error(transparent)]
+    Unmergeable(MergeError),
     /// The field has one value in that entry.
     #[error("{} of {id} has one value: it is settled", .field.as_str())]
     Settled {

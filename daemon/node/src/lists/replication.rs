@@ -53,7 +53,7 @@ mod watchers;
 use super::documents::Documents;
 use super::edge::{Edge, Timer};
 use super::event::{Committed, Event, Origin};
-use super::io::{Lagging, Output, Standing, Stats};
+use super::io::{Comparison, Lagging, Output, Stats};
 use super::wire::Message;
 pub use contradictions::Contradiction;
 pub use forks::Fork;
@@ -333,8 +333,8 @@ impl Replication {
     }
 
     /// How the lists stand to those of the peers.
-    pub(super) fn standings(&self, edge: &Edge) -> Vec<Standing> {
-        self.rounds.standings(edge.now.instant).collect()
+    pub(super) fn comparisons(&self, edge: &Edge) -> Vec<Comparison> {
+        self.rounds.comparisons(edge.now.instant).collect()
     }
 
     /// Adds the numbers of replication.

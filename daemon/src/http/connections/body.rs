@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 
 /// The largest body that a call reads: 1 MiB.
 pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
+/// The largest body of a call that takes much at once: 64 MiB.
+pub(crate) const MAX_LARGE_BYTES: usize = 64 << 20;
 /// How much of a larger body is read to its end, so that its client too sees the answer.
-const MAX_DRAINED_BYTES: usize = 64 << 20;
+const MAX_DRAINED_BYTES: usize = MAX_LARGE_BYTES;
 /// How long a body may take for what it has over [`MAX_BODY_BYTES`]. A client that goes on for
 /// longer loses the answer, not we.
 const EXCESS_TIME: Duration = Duration::from_secs(2);

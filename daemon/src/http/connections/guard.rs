@@ -87,7 +87,7 @@ fn must_be_json(request: &Request) -> Result<(), Problem> {
         .get(header::CONTENT_TYPE)
         .map(|kind| kind.to_str().unwrap_or_default());
     match kind {
-        Some(kind) if is_json(kind) => Ok(()),
+        Some(kind) if is_json(kind) || is_document(request.method(), kind) => Ok(()),
         Some(kind) => Err(Problem::new(
             Kind::MediaType,
             format!("Content-Type is {kind:?}; by TCP it must be application/json"),
@@ -97,6 +97,11 @@ fn must_be_json(request: &Request) -> Result<(), Problem> {
             "the body has no Content-Type; by TCP it must be application/json",
         )),
     }
+}
+
+/// A document that is put: a form of another site can neither put nor declare it so without being asked.
+fn is_document(method: &Method, kind: &str) -> bool {
+    method == Method::PUT && kind.eq_ignore_ascii_case("application/octet-stream")
 }
 
 /// JSON, or something that is written as JSON, such as `application/merge-patch+json` (RFC 6839,

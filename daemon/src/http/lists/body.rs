@@ -34,13 +34,7 @@ impl Added {
             return new_entry(parse::<EntryBody>(bytes)?, "")
                 .map(|entry| Self::One(Box::new(entry)));
         }
-        let NewEntries { entries } = parse(bytes)?;
-        if entries.is_empty() || entries.len() > MAX_ENTRIES {
-            return Err(Problem::invalid(format!(
-                "\"entries\" has {} entries; it must have 1 to {MAX_ENTRIES}",
-                entries.len()
-            )));
-        }
+        let entries = several(bytes)?;
         let numbered = entries.into_iter().enumerate();
         let checked: Vec<NewEntry> = numbered
             .map(|(n, body)| new_entry(body, &format!("entries[{n}].")))
@@ -57,6 +51,18 @@ impl Added {
             None => Ok(Self::Several(checked)),
         }
     }
+}
+
+/// Reads a body of several entries, which are not checked yet.
+pub(super) fn several(bytes: &[u8]) -> Result<Vec<EntryBody>, Problem> {
+    let NewEntries { entries } = parse(bytes)?;
+    if entries.is_empty() || entries.len() > MAX_ENTRIES {
+        return Err(Problem::invalid(format!(
+            "\"entries\" has {} entries; it must have 1 to {MAX_ENTRIES}",
+            entries.len()
+        )));
+    }
+    Ok(entries)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `/v1/lists/{list}/entries`: to see, add, change and delete entries.
 
 use crate::http::connections::who::Caller;
-use crate::http::json::{self, Json, RawJson};
+use crate::http::json::{self, Json, LargeBody};
 use crate::http::lists::body::Added;
 use crate::http::lists::entry_page::{
     Effort, Place, parse_place, read_page, unbounded, write_page,
@@ -133,7 +133,7 @@ async fn entries_at(
     request_body(content = NewEntryOrEntries, description = "One entry, or `entries`"),
     responses(
         AddAnswers,
-        Problems<(ListPath, Query<(Options,)>, IfMatchHeader, RawJson, ReadError, ask::Edit, Own<{ Kind::Deleted as usize }>)>,
+        Problems<(ListPath, Query<(Options,)>, IfMatchHeader, LargeBody, ReadError, ask::Edit, Own<{ Kind::Deleted as usize }>)>,
     )
 )]
 pub(crate) async fn add(
@@ -142,7 +142,7 @@ pub(crate) async fn add(
     ListPath(list): ListPath,
     Query((options,)): Query<(Options,)>,
     IfMatchHeader { if_match }: IfMatchHeader,
-    RawJson(body): RawJson,
+    body: LargeBody,
 ) -> Result<Response, Problem> {
     let expect = match if_match {
         Some(wanted) => Some(Precondition::List(
@@ -150,7 +150,7 @@ pub(crate) async fn add(
         )),
         None => None,
     };
-    let (entries, is_one) = match Added::parse(&body)? {
+    let (entries, is_one) = match Added::parse(&body.bytes)? {
         Added::One(entry) => (vec![*entry], true),
         Added::Several(entries) => (entries, false),
     };

@@ -1,7 +1,7 @@
 //! Entries and lists between the forms of the API and those of the node.
 
 use crate::http::problem::Problem;
-use crate::http::time::parse_due;
+use crate::http::time::{parse_date, parse_due, parse_past};
 use api::lists::{
     EntryField, EntryPatch as PatchBody, EntryPriority, Given, NewEntry as EntryBody,
     ReplicaConfirmations, TodoEntry, TodoList,
@@ -77,6 +77,14 @@ pub(crate) fn new_entry(body: EntryBody, prefix: &str) -> Result<NewEntry, Probl
             .map(|due| parse_due(&named("due"), &due))
             .transpose()?,
         done: body.done.unwrap_or(false),
+        done_at: body
+            .done_at
+            .map(|at| parse_past(&named("done_at"), &at))
+            .transpose()?,
+        created_at: body
+            .created_at
+            .map(|at| parse_past(&named("created_at"), &at))
+            .transpose()?,
         priority: body
             .priority
             .map(|priority| parse_priority(&named("priority"), priority))
@@ -90,10 +98,22 @@ pub(crate) fn new_entry(body: EntryBody, prefix: &str) -> Result<NewEntry, Probl
             .map(|wait| parse_due(&named("wait"), &wait))
             .transpose()?,
         every: body.every.map(|rule| rule::written(&rule)),
-        series: None,
-        planned: None,
+        series: body
+            .series
+            .map(|id| parse_id(&named("series"), &id).map(|id| id.to_string()))
+            .transpose()?,
+        planned: body
+            .planned
+            .map(|day| parse_date(&named("planned"), &day).map(entry::Due::Date))
+            .transpose()?,
         place: parse_place(body.before, body.after)?,
     };
+    if entry.done_at.is_some() && !entry.done {
+        return Err(Problem::invalid(format!(
+            "{:?} is given, but \"done\" is not true",
+            named("done_at")
+        )));
+    }
     entry
         .check()
         .map_err(|error| Problem::invalid(format!("{:?} {}", named(error.field), error.detail)))?;

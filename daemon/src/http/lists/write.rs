@@ -10,14 +10,14 @@ use crate::http::query::Group;
 use crate::http::time::Timeout;
 use crate::machines::AskError;
 use api::lists::{
-    AddedEntryOrEntries, ChangedEntries, DeleteResult, ReplicaConfirmations, TodoEntry, UndoResult,
-    WriteQuery,
+    AddedEntryOrEntries, ChangedEntries, DeleteResult, MergedDocument, ReplicaConfirmations,
+    TodoEntry, UndoResult, WriteQuery,
 };
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use crdt::entry::{Edit, Entry};
+use crdt::entry::{Author, Edit, Entry};
 use crdt::list::Undone;
 use names::{ChangeHash, ListId, ListName};
 use node::lists::{Confirmations, Edited, Precondition, Refusal, Replicas, ask};
@@ -195,6 +195,34 @@ impl Api {
         expect: Option<Precondition>,
         options: Options,
     ) -> Result<Written, Problem> {
+        let by = caller.author(&self.service().info().name);
+        self.write_by(caller, by, list, (edit, expect), options)
+            .await
+    }
+
+    /// The same for what others have written and the caller brings.
+    pub(crate) async fn write_via(
+        &self,
+        caller: &Caller,
+        list: ListName,
+        edit: Edit,
+        expect: Option<Precondition>,
+        options: Options,
+    ) -> Result<Written, Problem> {
+        let Author(caller_name) = caller.author(&self.service().info().name);
+        let by = Author(format!("via {caller_name}"));
+        self.write_by(caller, by, list, (edit, expect), options)
+            .await
+    }
+
+    async fn write_by(
+        &self,
+        caller: &Caller,
+        by: Author,
+        list: ListName,
+        (edit, expect): (Edit, Option<Precondition>),
+        options: Options,
+    ) -> Result<Written, Problem> {
         if self.is_leaving() {
             return Err(Problem::new(
                 Kind::Busy,
@@ -203,11 +231,10 @@ impl Api {
             )
             .retry_after(1));
         }
-        if matches!(edit, Edit::Add(_)) {
+        if matches!(edit, Edit::Add(_) | Edit::Merge(_)) {
             self.check_name(&list).await?;
         }
         let counted = self.count_written(caller, &edit)?;
-        let by = caller.author(&self.service().info().name);
         let (id, timeout) = (ListId::of(&list), options.timeout);
         let question = ask::Edit {
             list,
@@ -372,6 +399,21 @@ pub(crate) enum BulkAnswers {
     /// Changed and durable here, but the deadline passed before enough replicas confirmed.
     #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
     Waiting(ChangedEntries),
+}
+
+/// The answers to merging a document in.
+#[derive(IntoResponses)]
+#[expect(
+    dead_code,
+    reason = "describes answers whose status and headers differ"
+)]
+pub(crate) enum MergeAnswers {
+    /// Merged in; without a change where it brought nothing new.
+    #[response(status = 200, headers(("Muster-Change" = String, description = "The hash of the change")))]
+    Merged(MergedDocument),
+    /// Merged in and durable here, but the deadline passed before enough replicas confirmed.
+    #[response(status = 202, headers(("Muster-Change" = String, description = "The hash of the change")))]
+    Waiting(MergedDocument),
 }
 
 /// The answers to deleting.

@@ -5,7 +5,8 @@ use crate::http::observer;
 use crate::http::problem::{Kind, Refuses};
 use crate::http::tokens::access::Access;
 use api::lists::{
-    AddedEntryOrEntries, ChangedEntries, DeleteResult, EntryStateFilter, UndoResult, WaitingFilter,
+    AddedEntryOrEntries, ChangedEntries, DeleteResult, EntryStateFilter, MergedDocument,
+    UndoResult, WaitingFilter,
 };
 use api::problem::Problem;
 use axum::http::Method;
@@ -36,7 +37,7 @@ use utoipa::{IntoResponses, OpenApi};
     ),
     servers((url = "http://muster", description = "The unix socket: curl --unix-socket \
         /run/muster/muster.sock http://muster/v1/node")),
-    components(schemas(Problem, AddedEntryOrEntries, ChangedEntries, DeleteResult, EntryStateFilter, UndoResult, WaitingFilter)),
+    components(schemas(Problem, AddedEntryOrEntries, ChangedEntries, DeleteResult, EntryStateFilter, MergedDocument, UndoResult, WaitingFilter)),
     tags(
         (name = "node and cluster", description = "This node, its members, and how much of the \
             cluster it reaches"),

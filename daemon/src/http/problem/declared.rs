@@ -57,6 +57,9 @@ refuses! {
     lists::ask::EntriesAt: List Change Store Busy Quarantined Unknown Deadline;
     lists::ask::Disputes: List Store Busy Quarantined Unknown Deadline;
     lists::ask::History: List Store Busy Quarantined Unknown Deadline;
+    lists::ask::Saved: List Store Busy Quarantined Unknown Deadline;
+    lists::ask::Differences: TooLarge Invalid Store Busy Quarantined Unknown Deadline;
+    lists::ask::Standings: Store Busy Quarantined Unknown Deadline;
     lists::ask::LastOf: List Change Store Busy Quarantined Unknown Deadline;
     lists::ask::Depart: Store Busy Unknown Deadline;
     lists::ask::Rebuild: List Store Busy Quarantined Unknown Deadline DiskFull;
@@ -64,7 +67,7 @@ refuses! {
     lists::ask::Quarantine: Store Busy Unknown;
     lists::ask::Release: NotQuarantined StillDamaged Store Busy Unknown Deadline DiskFull;
     lists::ask::Replace: NotQuarantined Store Busy Unknown DiskFull;
-    lists::ask::Standings: Busy Unknown;
+    lists::ask::Comparisons: Busy Unknown;
     lists::ask::Learn: Store Busy Unknown;
     lists::ask::Restore: Store Busy Quarantined Unknown;
     // What the cluster machine is asked.

@@ -5,6 +5,7 @@ use crate::http::lists::rebuild::Outdated;
 use crate::machines::AskError;
 use api::problem::Extra;
 use api::time::Millis;
+use crdt::list::MergeError;
 use node::wire::WriteError;
 use node::{cluster, lists, registry};
 use std::fmt::Display;
@@ -20,7 +21,8 @@ impl From<lists::Refusal> for Problem {
             R::NoChange(_) => Kind::Change,
             R::Settled { .. } => Kind::Settled,
             R::Changed => Kind::Stale,
-            R::TooLarge(_) => Kind::TooLarge,
+            R::TooLarge(_) | R::Unmergeable(MergeError::TooLarge) => Kind::TooLarge,
+            R::Unmergeable(_) => Kind::Invalid,
             R::NoPlace(_) | R::NoUndo(_) | R::TooManyReplicas { .. } => Kind::Invalid,
             R::NotQuarantined(_) => Kind::NotQuarantined,
             R::StillDamaged(_) => Kind::StillDamaged,

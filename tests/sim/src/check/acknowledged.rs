@@ -96,7 +96,9 @@ fn expected(edit: &Edit) -> Option<usize> {
         Edit::AddAgain(again) => Some(again.entries.len()),
         Edit::Patch(..) | Edit::Resolve(..) => Some(1),
         Edit::Several(ids, Bulk::Patch { .. }) => Some(ids.len()),
-        Edit::Delete(_) | Edit::Several(_, Bulk::Delete) | Edit::DeleteAll => Some(0),
+        Edit::Delete(_) | Edit::Several(_, Bulk::Delete) | Edit::Merge(_) | Edit::DeleteAll => {
+            Some(0)
+        }
         Edit::Undo(_) | Edit::Redo(_) => None,
     }
 }

@@ -164,7 +164,7 @@ impl History {
                 }
             }
             // Of undoing it is known by now which entries it concerns; no client of a seed mends a disk.
-            Edit::Undo(_) | Edit::Redo(_) | Edit::AddAgain(_) => {}
+            Edit::Undo(_) | Edit::Redo(_) | Edit::AddAgain(_) | Edit::Merge(_) => {}
             Edit::DeleteAll => {
                 let known: Vec<EntryId> = self
                     .alive

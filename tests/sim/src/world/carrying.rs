@@ -412,13 +412,16 @@ impl World {
                 | Reply::Entries(_)
                 | Reply::Disputes(_)
                 | Reply::History(_)
+                | Reply::Saved(..)
+                | Reply::Differences(..)
+                | Reply::Standings(_)
                 | Reply::LastOf(_)
                 | Reply::Lagging(_)
                 | Reply::Forks(_)
                 | Reply::Contradictions(_)
                 | Reply::Rebuilt(_)
                 | Reply::Holders(_)
-                | Reply::Standings(_)
+                | Reply::Comparisons(_)
                 | Reply::Done),
             ) => {
                 return self

@@ -49,6 +49,8 @@ impl Try {
 }
 
 const ENTRIES: &str = "/v1/lists/{list}/entries";
+const CHECK: &str = "/v1/lists/{list}/check";
+const DOCUMENT: &str = "/v1/lists/{list}/document";
 const ENTRY: &str = "/v1/lists/{list}/entries/{id}";
 const ID: &str = "01JB00000000000000000TEST1";
 const GONE: &str = "01JB00000000000000000TEST2";
@@ -232,7 +234,17 @@ fn adding() -> Vec<Try> {
         add(422).body(json!({ "title": "x", "every": "FREQ=HOURLY" })),
         add(422).body(json!({ "title": "x", "wait": "soon" })),
         add(422).body(json!({ "title": "x", "before": "01JB00000000000000000N0NE9" })),
-        add(413).body(json!({ "title": "x", "notes": "x".repeat(2 << 20) })),
+        add(422).body(json!({ "title": "x", "notes": "x".repeat(2 << 20) })),
+        add(413).body(json!({ "entries": vec![json!({ "title": "x", "notes": "x".repeat(60_000) }); 100] })),
+        add(422).body(json!({ "title": "x", "done_at": "2026-01-01T00:00:00Z" })),
+        add(422).body(json!({ "title": "x", "created_at": "2999-01-01T00:00:00Z" })),
+        ask(DOCUMENT, "GET", "/v1/lists/groceries/document", 200),
+        ask(DOCUMENT, "GET", "/v1/lists/unknown/document", 404),
+        ask(DOCUMENT, "PUT", "/v1/lists/groceries/document", 422).body(json!({ "no": "document" })),
+        ask(CHECK, "POST", "/v1/lists/groceries/check", 200).body(json!({ "entries": [{ "id": ID, "title": "x" }, { "title": "" }] })),
+        ask(CHECK, "POST", "/v1/lists/unknown/check", 200).body(json!({ "entries": [{ "title": "x" }] })),
+        ask(CHECK, "POST", "/v1/lists/groceries/check", 400).body(json!({ "title": "x" })),
+        ask(CHECK, "POST", "/v1/lists/groceries/check", 422).body(json!({ "entries": [] })),
         add(412).body(json!({ "title": "x" })).header("if-match", "\"0000000000000001\""),
         ask(ENTRIES, "POST", format!("{path}?replicas=all"), 201).body(json!({ "title": "everywhere" })),
         ask(ENTRIES, "POST", format!("{path}?replicas=9"), 422).body(json!({ "title": "x" })),

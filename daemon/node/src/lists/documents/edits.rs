@@ -227,7 +227,7 @@ fn named(
 fn check(document: &Document, edit: &Edit, expect: Option<Precondition>) -> Result<(), Refusal> {
     let needs_entries = !matches!(
         edit,
-        Edit::Add(_) | Edit::AddAgain(_) | Edit::Undo(_) | Edit::Redo(_)
+        Edit::Add(_) | Edit::AddAgain(_) | Edit::Merge(_) | Edit::Undo(_) | Edit::Redo(_)
     );
     if document.total() == 0 && needs_entries {
         return Err(Refusal::NoList(document.name().to_string()));
@@ -255,6 +255,7 @@ fn addressed(edit: &Edit) -> Option<EntryId> {
         Edit::Patch(id, _) | Edit::Delete(id) | Edit::Resolve(id, _) => Some(*id),
         Edit::Add(_)
         | Edit::AddAgain(_)
+        | Edit::Merge(_)
         | Edit::Several(..)
         | Edit::DeleteAll
         | Edit::Undo(_)

@@ -35,7 +35,10 @@ impl Documents {
             replicas: _,
             timeout,
         } = edit;
-        let list = self.open(&name, matches!(edit, Edit::Add(_) | Edit::AddAgain(_)))?;
+        let list = self.open(
+            &name,
+            matches!(edit, Edit::Add(_) | Edit::AddAgain(_) | Edit::Merge(_)),
+        )?;
         if self.commits.len() >= MAX_WRITES {
             return Err(Refusal::Busy);
         }
@@ -67,7 +70,7 @@ impl Documents {
         (name, look): (ListName, Look),
         timeout: Duration,
     ) -> Result<(), Refusal> {
-        let list = self.open(&name, false)?;
+        let list = self.open(&name, matches!(look, Look::Differences(_)))?;
         if self.looking.len() >= MAX_LOOKING {
             return Err(Refusal::Busy);
         }

@@ -115,10 +115,18 @@ impl Documents {
                 });
                 Ok(Reply::History(recorded.collect()))
             }
+            (Ok(Some(Seen::Saved(tag, saved))), _) => Ok(Reply::Saved(tag, saved)),
+            (Ok(Some(Seen::Differences(tag, Ok(found)))), _) => {
+                Ok(Reply::Differences(tag, Box::new(found)))
+            }
+            (Ok(Some(Seen::Differences(_, Err(error)))), _) => Err(Refusal::Unmergeable(error)),
+            (Ok(Some(Seen::Standings(known))), _) => Ok(Reply::Standings(known)),
             (Ok(Some(Seen::LastOf(change))), _) => Ok(Reply::LastOf(change)),
             (Ok(None), Look::EntriesAt(change)) => Err(Refusal::NoChange(change)),
             (Ok(None), Look::Disputes) => Ok(Reply::Disputes(Vec::new())),
             (Ok(None), Look::History { .. }) => Ok(Reply::History(Vec::new())),
+            (Ok(None), Look::Standings(_)) => Ok(Reply::Standings(Vec::new())),
+            (Ok(None), Look::Saved | Look::Differences(_)) => Err(Refusal::Quarantined),
             (Ok(None), Look::LastOf { .. }) => Ok(Reply::LastOf(None)),
             (Err(JobError::Source(error)), _) if !error.is_damage => {
                 Err(Refusal::Unavailable(WriteError::Failed))

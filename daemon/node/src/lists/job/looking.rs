@@ -2,8 +2,9 @@
 
 use super::{JobError, Source};
 use crate::lists::io::Disputed;
-use crdt::entry::{Author, Entry};
-use crdt::list::{Account, Document, Moment, Way};
+use bytes::Bytes;
+use crdt::entry::{Author, Differences, Entry};
+use crdt::list::{Account, Document, MergeError, Moment, Standing, Way, heads_tag};
 use names::{ChangeHash, EntryId, ListId};
 use std::collections::BTreeMap;
 
@@ -23,6 +24,12 @@ pub enum Look {
         /// At most so many.
         most: usize,
     },
+    /// All of it, as Automerge saves it.
+    Saved,
+    /// What a saved document from outside would change.
+    Differences(Bytes),
+    /// Which of these entries are in it, or were.
+    Standings(Vec<EntryId>),
     /// The last change that somebody has made on this node.
     LastOf {
         /// Who.
@@ -41,6 +48,12 @@ pub enum Seen {
     Disputes(Vec<Disputed>),
     /// The newest first.
     History(Vec<Account>),
+    /// The tag of the list, and the document.
+    Saved(u64, Bytes),
+    /// The tag of the list, and what would change of it.
+    Differences(u64, Result<Differences, MergeError>),
+    /// Of those that are in the list, or were.
+    Standings(Vec<(EntryId, Standing)>),
     /// None if there is none.
     LastOf(Option<ChangeHash>),
 }
@@ -59,6 +72,19 @@ pub(super) fn see(
             before,
             most,
         } => Some(Seen::History(document.history(entry, before, most))),
+        Look::Saved => {
+            let saved = Bytes::from(document.save());
+            Some(Seen::Saved(heads_tag(&document.heads()), saved))
+        }
+        Look::Differences(saved) => {
+            let differences = document.differences(&saved);
+            Some(Seen::Differences(heads_tag(&document.heads()), differences))
+        }
+        Look::Standings(ids) => {
+            let standings = ids.into_iter().map(|id| (id, document.standing(id)));
+            let known = standings.filter(|(_, standing)| *standing != Standing::Unknown);
+            Some(Seen::Standings(known.collect()))
+        }
         Look::LastOf { by, way } => {
             let made = source.made(list)?;
             let is_own = |actor| made.contains_key(&actor);

@@ -201,13 +201,16 @@ impl Wait {
             | Reply::Entries(_)
             | Reply::Disputes(_)
             | Reply::History(_)
+            | Reply::Saved(..)
+            | Reply::Differences(..)
+            | Reply::Standings(_)
             | Reply::LastOf(_)
             | Reply::Lagging(_)
             | Reply::Forks(_)
             | Reply::Contradictions(_)
             | Reply::Rebuilt(_)
             | Reply::Holders(_)
-            | Reply::Standings(_)
+            | Reply::Comparisons(_)
             | Reply::Done) => reply,
         };
         edge.reply(request, Ok(reply));

@@ -4,7 +4,7 @@
 use super::flow::Flows;
 use super::pulls::Pulls;
 use crate::lists::edge::Edge;
-use crate::lists::io::{Lagging, Standing};
+use crate::lists::io::{Comparison, Lagging};
 use crate::lists::wire::{MAX_LEAVES, Message};
 use crate::time::Instant;
 use crate::wire::ConnId;
@@ -361,8 +361,8 @@ impl Rounds {
     }
 
     /// What the last round with each peer found.
-    pub(super) fn standings(&self, now: Instant) -> impl Iterator<Item = Standing> {
-        self.found.iter().map(move |(peer, found)| Standing {
+    pub(super) fn comparisons(&self, now: Instant) -> impl Iterator<Item = Comparison> {
+        self.found.iter().map(move |(peer, found)| Comparison {
             peer: *peer,
             differing: found.lists,
             ago: now.since(found.at),

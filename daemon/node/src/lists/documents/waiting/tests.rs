@@ -182,6 +182,8 @@ fn an_edit_after_many_additions_waits_for_a_job_and_what_comes_then_stays_behind
             | Row::LeaveOut { .. }
             | Row::Made { .. }
             | Row::Salt(_)
+            | Row::Release { .. }
+            | Row::Drop { .. }
             | Row::Quarantine { .. } => None,
         })
     });
