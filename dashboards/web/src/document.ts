@@ -607,6 +607,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/lists/{list}/document": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The document of a list: `Automerge.load` reads it, in JavaScript, Rust and others. */
+        get: operations["document"];
+        /**
+         * Merges in a document that other programs have edited: what it changes is written as one change of
+         *     this node's, by `via` and the caller. The first one creates the list.
+         * @description It must begin as the documents of lists do, so begin with one that a node has given. Whatever breaks
+         *     a rule for entries refuses all of it. A document that comes again brings only what is new in it.
+         */
+        put: operations["merge"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/lists/{list}/entries": {
         parameters: {
             query?: never;
@@ -2499,6 +2522,26 @@ export interface components {
          * @enum {string}
          */
         MemberState: "alive" | "suspect" | "down" | "restarting" | "away" | "left";
+        /** @description What a document has changed that was merged in. */
+        MergedDocument: {
+            /**
+             * Format: int64
+             * @description How many entries it has added.
+             */
+            added: number;
+            /**
+             * Format: int64
+             * @description How many it has changed.
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description How many it has deleted.
+             */
+            deleted: number;
+            /** @description What became of waiting for replicas, if the call asked for it. */
+            replicas?: components["schemas"]["ReplicaConfirmations"];
+        };
         /** @description A member that is not reached. */
         MissingMember: {
             /** @description Its name. */
@@ -6878,6 +6921,287 @@ export interface operations {
             };
             /** @description `/problems/deadline`: The deadline passed */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    document: {
+        parameters: {
+            query?: {
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document, as Automerge saves it */
+            200: {
+                headers: {
+                    /** @description The list's tag */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/no-such-list`: There is no such list */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    merge: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Wait until so many nodes in all have the change on disk: a number from 1, `majority` or
+                 *     `all` of the roster.
+                 */
+                replicas?: string;
+                /** @description How long to wait: `500ms`, `5s` (the default) or `2m`, at most 5 min. */
+                timeout?: string;
+            };
+            header?: {
+                /**
+                 * @description Only if the addressed thing (on adding: the list) has one of these tags, as this node has
+                 *     seen it.
+                 */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description The list's name, percent-encoded */
+                list: string;
+            };
+            cookie?: never;
+        };
+        /** @description A saved document of Automerge, at most 64 MiB */
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description Merged in; without a change where it brought nothing new. */
+            200: {
+                headers: {
+                    /** @description The hash of the change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MergedDocument"];
+                };
+            };
+            /** @description Merged in and durable here, but the deadline passed before enough replicas confirmed. */
+            202: {
+                headers: {
+                    /** @description The hash of the change */
+                    "Muster-Change"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MergedDocument"];
+                };
+            };
+            /** @description `/problems/malformed`: The request cannot be understood */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/unauthorized`: A token is needed; `/problems/bad-token`: The token is not valid */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/forbidden`: Not allowed; `/problems/scope-too-small`: The token does not allow this; `/problems/observer`: The node is an observer */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/body-too-slow`: The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/stale`: It was changed in between */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-large`: Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/not-json`: The body is not declared as JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/invalid`: Invalid value */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/too-many`: Too many at once */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/internal`: The daemon failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/busy`: The node is busy; `/problems/store-unavailable`: The store is not available; `/problems/quarantined`: The list is quarantined; `/problems/outcome-unknown`: The outcome is unknown */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/deadline`: The deadline passed */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `/problems/disk-full`: The disk is full */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

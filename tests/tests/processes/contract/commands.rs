@@ -11,6 +11,7 @@ fn commands<'a>(id: &'a str, pid: &'a str) -> Vec<(Vec<&'a str>, i32)> {
     let groups = [
         of_the_node(),
         of_lists(id),
+        of_transfer(),
         of_tokens(),
         of_registering(pid),
         of_processes(),
@@ -51,6 +52,22 @@ fn of_the_node() -> Vec<(Vec<&'static str>, i32)> {
         (vec!["authority", "renew"], 4),
         (vec!["forget", "nobody"], 3),
         (vec!["forget", "n2"], 4),
+    ]
+}
+
+fn of_transfer() -> Vec<(Vec<&'static str>, i32)> {
+    vec![
+        (vec!["add", "moved", "by hand"], 0),
+        (vec!["export", "moved"], 0),
+        (vec!["export", "moved", "--format", "ics"], 0),
+        (vec!["export", "moved", "--format", "automerge"], 0),
+        (vec!["export", "nothing", "--format", "automerge"], 3),
+        (vec!["import", "moved", "-", "--format", "automerge"], 2),
+        (vec!["export", "nothing"], 3),
+        (vec!["export", "moved", "--format", "docx"], 2),
+        (vec!["import", "moved", "-", "--format", "todo.txt"], 0),
+        (vec!["import", "moved", "-"], 2),
+        (vec!["import", "moved", "nosuch.json"], 3),
     ]
 }
 
@@ -112,16 +129,6 @@ fn of_lists(id: &str) -> Vec<(Vec<&str>, i32)> {
         (vec!["undo", "chores", "zz"], 2),
         (vec!["redo", "nothing"], 3),
         (vec!["move", "chores", id, "--before", id], 2),
-        (vec!["export", "chores"], 0),
-        (vec!["export", "chores", "--format", "ics"], 0),
-        (vec!["export", "chores", "--format", "automerge"], 0),
-        (vec!["export", "nothing", "--format", "automerge"], 3),
-        (vec!["import", "chores", "-", "--format", "automerge"], 2),
-        (vec!["export", "nothing"], 3),
-        (vec!["export", "chores", "--format", "docx"], 2),
-        (vec!["import", "chores", "-", "--format", "todo.txt"], 0),
-        (vec!["import", "chores", "-"], 2),
-        (vec!["import", "chores", "nosuch.json"], 3),
         (vec!["rm", "chores", id], 0),
         (vec!["rm", "chores", id], 3),
         (vec!["rm-list", "chores", "--yes"], 0),
