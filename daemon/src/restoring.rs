@@ -105,6 +105,8 @@ struct Offered {
     refused: u64,
     /// What may still come.
     left: Vec<(ChangeId, ChangeHash)>,
+    /// When it was offered.
+    since: Instant,
 }
 
 impl Offered {
@@ -116,8 +118,9 @@ impl Offered {
             known,
             refused,
             left,
+            since,
         } = self;
-        let left = settled(service, ListId::of(&name), left).await?;
+        let left = settled(service, ListId::of(&name), left, since).await?;
         let refused = refused.saturating_add(count(left.len()));
         Ok(Restored {
             name,
@@ -179,11 +182,8 @@ async fn offer_list(service: &Service, of: OfList) -> Result<Offered, RestoreErr
     let known = sound.saturating_sub(count(wanted.len()));
     let mut left = Vec::new();
     for (at, part) in wanted.chunks(OFFERED).enumerate() {
-        refused += count(
-            settled(service, list, std::mem::take(&mut left))
-                .await?
-                .len(),
-        );
+        let before = std::mem::take(&mut left);
+        refused += count(settled(service, list, before, Instant::now()).await?.len());
         let is_last = (at + 1) * OFFERED >= wanted.len();
         let left_out = left_out.iter().filter(|_| is_last).cloned().collect();
         let changes = part.iter().map(|(_, bytes)| bytes.clone()).collect();
@@ -199,6 +199,7 @@ async fn offer_list(service: &Service, of: OfList) -> Result<Offered, RestoreErr
         known,
         refused,
         left,
+        since: Instant::now(),
     })
 }
 
@@ -237,13 +238,14 @@ async fn offer(
     service.ask_owner(ListId::of(name), nobody, question).await
 }
 
-/// Waits until all of them are here, or no more of them come. Gives those that are not.
+/// Waits until all of them are here, or no more of them have come for a while. Gives those that are not.
 async fn settled(
     service: &Service,
     list: ListId,
     mut left: Vec<(ChangeId, ChangeHash)>,
+    since: Instant,
 ) -> Result<Vec<(ChangeId, ChangeHash)>, ReadError> {
-    let mut moved = Instant::now();
+    let mut moved = since;
     loop {
         let before = left.len();
         left = service.reader().missing(list, left)?;
