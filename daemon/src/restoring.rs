@@ -86,11 +86,53 @@ pub(crate) async fn restore(
         let salts = contents.salts;
         service.ask_all(Learn { salts }).await?;
     }
-    let mut restored = Vec::new();
+    let mut offered = Vec::new();
     for list in contents.lists {
-        restored.push(restore_list(service, list).await?);
+        offered.push(offer_list(service, list).await?);
+    }
+    let mut restored = Vec::new();
+    for list in offered {
+        restored.push(list.outcome(service).await?);
     }
     Ok(restored)
+}
+
+/// A list of which the last part has been offered.
+struct Offered {
+    name: ListName,
+    total: u64,
+    known: u64,
+    refused: u64,
+    /// What may still come.
+    left: Vec<(ChangeId, ChangeHash)>,
+    /// When it was offered.
+    since: Instant,
+}
+
+impl Offered {
+    /// Waits until it is known what became of the list.
+    async fn outcome(self, service: &Service) -> Result<Restored, ReadError> {
+        let Self {
+            name,
+            total,
+            known,
+            refused,
+            left,
+            since,
+        } = self;
+        let left = settled(service, ListId::of(&name), left, since).await?;
+        let refused = refused.saturating_add(count(left.len()));
+        Ok(Restored {
+            name,
+            restored: total.saturating_sub(known).saturating_sub(refused),
+            known,
+            refused,
+        })
+    }
+}
+
+fn count(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// Reads all of it before anything is changed.
@@ -125,7 +167,8 @@ fn name(bytes: &[u8]) -> Result<ListName, RestoreError> {
     ListName::new(&text).map_err(|error| RestoreError::Name(error.to_string()))
 }
 
-async fn restore_list(service: &Service, of: OfList) -> Result<Restored, RestoreError> {
+/// Offers what a list lacks, and waits for all but the last of it.
+async fn offer_list(service: &Service, of: OfList) -> Result<Offered, RestoreError> {
     let OfList {
         name,
         changes,
@@ -133,27 +176,30 @@ async fn restore_list(service: &Service, of: OfList) -> Result<Restored, Restore
         odd,
     } = of;
     let list = ListId::of(&name);
-    let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let total = count(changes.len()).saturating_add(odd);
     let (wanted, sound) = lacking(service, list, changes)?;
     let mut refused = total.saturating_sub(sound);
     let known = sound.saturating_sub(count(wanted.len()));
+    let mut left = Vec::new();
     for (at, part) in wanted.chunks(OFFERED).enumerate() {
+        let before = std::mem::take(&mut left);
+        refused += count(settled(service, list, before, Instant::now()).await?.len());
         let is_last = (at + 1) * OFFERED >= wanted.len();
         let left_out = left_out.iter().filter(|_| is_last).cloned().collect();
         let changes = part.iter().map(|(_, bytes)| bytes.clone()).collect();
         offer(service, &name, changes, left_out).await?;
-        let ids = part.iter().map(|(id, _)| *id).collect();
-        refused += count(settled(service, list, ids).await?.len());
+        left = part.iter().map(|(id, _)| *id).collect();
     }
     if wanted.is_empty() && !left_out.is_empty() {
         offer(service, &name, Vec::new(), left_out).await?;
     }
-    Ok(Restored {
+    Ok(Offered {
         name,
-        restored: total.saturating_sub(known).saturating_sub(refused),
+        total,
         known,
         refused,
+        left,
+        since: Instant::now(),
     })
 }
 
@@ -192,13 +238,14 @@ async fn offer(
     service.ask_owner(ListId::of(name), nobody, question).await
 }
 
-/// Waits until all of them are here, or no more of them come. Gives those that are not.
+/// Waits until all of them are here, or no more of them have come for a while. Gives those that are not.
 async fn settled(
     service: &Service,
     list: ListId,
     mut left: Vec<(ChangeId, ChangeHash)>,
+    since: Instant,
 ) -> Result<Vec<(ChangeId, ChangeHash)>, ReadError> {
-    let mut moved = Instant::now();
+    let mut moved = since;
     loop {
         let before = left.len();
         left = service.reader().missing(list, left)?;

@@ -75,8 +75,11 @@ fn a_list_that_does_not_load_is_quarantined_alone() {
     assert_eq!(world.titles(1, "ann"), ["bread", "y"]);
 }
 
+/// A row of a disk: a change of a list.
+type RawRow = ((ListId, Actor, u64), Bytes);
+
 /// Two hosts that have a list, the first of which cannot load it any more; with the changes that it had.
-fn with_a_list_in_quarantine() -> (Script, Vec<((ListId, Actor, u64), Bytes)>) {
+fn with_a_list_in_quarantine() -> (Script, Vec<RawRow>) {
     let mut world = Script::compared(2);
     for title in ["milk", "bread"] {
         world.add(0, "bob", title);
