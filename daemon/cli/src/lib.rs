@@ -40,7 +40,7 @@ pub use program::{
     SignedWithdrawal,
 };
 
-use args::{Authority, Backup, Cli, Command, Debug, Global, Rebuild, Token};
+use args::{Authority, Backup, Cli, Command, Debug, Global, Join, Rebuild, Token};
 use certificates::{pki, token};
 use cluster::{
     away, events, founding, heals, invitations, partition, reach, revoking, withdrawing,
@@ -145,6 +145,18 @@ async fn tokens(session: &Session<'_>, command: Token) -> Result<(), Failure> {
     }
 }
 
+async fn joining<'a>(
+    session: impl FnOnce() -> Result<Session<'a>, Failure>,
+    (global, args): (&Global, &Join),
+    output: &Output,
+    program: &Program,
+) -> Result<(), Failure> {
+    match &args.token {
+        Some(token) => founding::join(args, token, global.timeout, output, program).await,
+        None => cluster::join(&session()?, &args.addresses).await,
+    }
+}
+
 async fn backups<'a>(
     session: impl FnOnce() -> Result<Session<'a>, Failure>,
     args: &Backup,
@@ -182,10 +194,7 @@ async fn dispatch(cli: Cli, output: &Output, program: &Program) -> Result<ExitCo
         Command::Debug(Debug::Bundle(args)) => bundle::bundle(&session()?, &args, program).await,
         Command::Members(args) => cluster::members(&session()?, &args).await,
         Command::Init(args) => founding::init(&args, cli.global.timeout, output, program).await,
-        Command::Join(args) => match &args.token {
-            Some(token) => founding::join(&args, token, cli.global.timeout, output, program).await,
-            None => cluster::join(&session()?, &args.addresses).await,
-        },
+        Command::Join(args) => joining(session, (&cli.global, &args), output, program).await,
         Command::Invite(args) => invitations::invite(&session()?, &args).await,
         Command::Invitations => invitations::list(&session()?).await,
         Command::Uninvite { id } => invitations::revoke(&session()?, &id).await,

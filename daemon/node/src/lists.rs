@@ -396,23 +396,17 @@ impl Lists {
                 Ok(())
             }
             Command::Lagging(ask::Lagging) => {
-                edge.reply(id, Ok(Reply::Lagging(self.replication.lagging())));
-                Ok(())
+                edge.tell(id, Reply::Lagging(self.replication.lagging()))
             }
             Command::Comparisons(ask::Comparisons) => {
                 let all = self.replication.comparisons(edge);
-                edge.reply(id, Ok(Reply::Comparisons(all)));
-                Ok(())
+                edge.tell(id, Reply::Comparisons(all))
             }
             Command::Contradictions(ask::Contradictions) => {
-                let all = self.replication.contradictions();
-                edge.reply(id, Ok(Reply::Contradictions(all)));
-                Ok(())
+                edge.tell(id, Reply::Contradictions(self.replication.contradictions()))
             }
             Command::Forks(ask::Forks) => {
-                let forks = self.replication.forks(documents);
-                edge.reply(id, Ok(Reply::Forks(forks)));
-                Ok(())
+                edge.tell(id, Reply::Forks(self.replication.forks(documents)))
             }
         };
         if let Err(refusal) = accepted {

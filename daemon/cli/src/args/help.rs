@@ -19,7 +19,6 @@ pub const GROUPS: &[(&str, &[&str])] = &[
             "reopen",
             "conflicts",
             "resolve",
-            "restore",
             "log",
             "undo",
             "redo",

@@ -94,13 +94,7 @@ fn retire(dir: &Path, force: bool, output: &Output) -> Result<(), Failure> {
     } else {
         Unrenewed::Refuse
     };
-    let retired = pki::retire(dir, unrenewed).map_err(|error| match error {
-        PkiError::Unrenewed(_) => Failure::Conflict(format!(
-            "{error}; --force retires it all the same, where they were renewed elsewhere or are not to \
-             come back"
-        )),
-        other => failure(other),
-    })?;
+    let retired = pki::retire(dir, unrenewed).map_err(failure)?;
     let shown = dir.display();
     let words = match retired {
         0 => format!("ca.pem in {shown} holds one authority: nothing was changed"),
@@ -191,13 +185,16 @@ pub(super) fn failure(error: PkiError) -> Failure {
         PkiError::Name(_) => Failure::Usage(words),
         PkiError::NotIssued(_) => Failure::NotFound(words),
         PkiError::Exists { .. } | PkiError::Issued { .. } => Failure::Conflict(words),
+        PkiError::Unrenewed(_) => Failure::Conflict(format!(
+            "{words}; --force retires it all the same, where they were renewed elsewhere or are not to \
+             come back"
+        )),
         PkiError::File { .. }
         | PkiError::Record { .. }
         | PkiError::Authority(_)
         | PkiError::Key { .. }
         | PkiError::NoDelegates { .. }
         | PkiError::Distrusted { .. }
-        | PkiError::Unrenewed(_)
         | PkiError::Generate(_) => Failure::Failed(words),
     }
 }

@@ -31,6 +31,12 @@ impl Edge {
         self.put(Output::Reply { id, result });
     }
 
+    /// Answers what cannot be refused.
+    pub(super) fn tell(&mut self, id: RequestId, reply: Reply) -> Result<(), Refusal> {
+        self.reply(id, Ok(reply));
+        Ok(())
+    }
+
     /// Sends a message about some shards. One that does not fit a frame is dropped and counted:
     /// repair copes.
     pub(super) fn send(&mut self, conn: ConnId, shards: (Shard, Shard), message: &Message) {
