@@ -1224,7 +1224,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Puts a backup back, or a part of one that is a backup itself, of at most 24 MiB: its changes are merged into the
+         * Puts a backup back, or a part of one that is a backup itself, of at most 64 MiB: its changes are merged into the
          *     lists as those of a peer are. What is here already stays as it is, what was deleted since stays deleted, and doing
          *     it twice changes nothing more. Waits until all that can be taken is on the disk; `muster restore` cuts a
          *     file of any size.
@@ -3329,6 +3329,11 @@ export interface components {
             authority: string;
             /** @description Who has asked for it, such as `alice@alpha`. */
             by: string;
+            /**
+             * @description Which these are: the first 16 bytes of SHA-256 over each, in hexadecimal digits; null for a node, and
+             *     from an older program.
+             */
+            good: string[] | null;
             /** @description The node's id, or the authority's key. */
             id: string;
             /** @description Which of the two; an older program, which does not tell it, knows nodes only. */

@@ -13,8 +13,8 @@ const READ_AHEAD: u64 = 16;
 /// The same of all actors together, where there are not more of these.
 const READ_AHEAD_OF_ALL: u64 = 4_096;
 
-/// Gives all changes of a list that a source has, one by one, each behind those that it depends on, but for
-/// some that write nothing: see [`Merge`]. Those that are none come last. Ends early when `each` says false.
+/// Gives all changes of a list that a source has, one by one, each behind those that it depends on; but one that
+/// writes nothing may come behind one that depends on it. Those that are none come last. Ends early when `each` says false.
 ///
 /// # Errors
 /// The store cannot be read.
