@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::net::lookup_host;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info};
@@ -54,39 +55,53 @@ struct Answer {
     welcome: RecvStream,
 }
 
-/// Dials once and tells how it went, within the limit.
+/// Dials once and tells how it went, within the limit; or until nobody waits for it any more, of which `end`
+/// tells.
 pub(crate) async fn run(
     core: Arc<Core>,
-    dial: u64,
+    (dial, end): (u64, oneshot::Receiver<()>),
     target: String,
     expect: Option<[u8; 16]>,
     patience: Patience,
 ) {
     core.counters.dials.fetch_add(1, Relaxed);
-    match attempt(&core, &target, expect, patience).await {
-        Ok(answer) => core.adopt(answer.quic, answer.peer, Some(dial), Some(answer.welcome)),
-        Err(failure) => {
-            if failure.kind != DialErrorKind::Itself {
-                core.counters.dial_failures.fetch_add(1, Relaxed);
-            }
-            let reason = &failure.reason;
-            debug!(target, reason, "a dial failed");
-            if failure.kind == DialErrorKind::Refused
-                && let Some(times) = core.note_refusal(&target)
-            {
-                info!(target, reason, times, "a dial was refused");
-            }
-            if let Some(outboxes) = core.outboxes() {
-                outboxes
-                    .urgent
-                    .deliver(Event::DialFailed {
-                        dial,
-                        kind: failure.kind,
-                        reason: failure.reason,
-                    })
-                    .await;
-            }
+    let attempted = tokio::select! {
+        attempted = attempt(&core, &target, expect, patience) => Some(attempted),
+        _ = end => None,
+    };
+    core.dials.lock().remove(&dial);
+    match attempted {
+        Some(Ok(answer)) => core.adopt(answer.quic, answer.peer, Some(dial), Some(answer.welcome)),
+        Some(Err(failure)) => {
+            note(&core, &target, &failure);
+            tell(&core, dial, failure).await;
         }
+        None => tell(&core, dial, Failure::unreachable("given up")).await,
+    }
+}
+
+/// Counts a failure, and logs it.
+fn note(core: &Core, target: &str, failure: &Failure) {
+    if failure.kind != DialErrorKind::Itself {
+        core.counters.dial_failures.fetch_add(1, Relaxed);
+    }
+    let reason = &failure.reason;
+    debug!(target, reason, "a dial failed");
+    if failure.kind == DialErrorKind::Refused
+        && let Some(times) = core.note_refusal(target)
+    {
+        info!(target, reason, times, "a dial was refused");
+    }
+}
+
+async fn tell(core: &Core, dial: u64, failure: Failure) {
+    if let Some(outboxes) = core.outboxes() {
+        let event = Event::DialFailed {
+            dial,
+            kind: failure.kind,
+            reason: failure.reason,
+        };
+        outboxes.urgent.deliver(event).await;
     }
 }
 

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::info;
 
@@ -135,6 +135,7 @@ impl Endpoint {
             transport,
             server,
             registry: Mutex::default(),
+            dials: Mutex::default(),
             refusals: Mutex::default(),
             outboxes: Mutex::new(Some(Outboxes { urgent, bulk })),
             settings,
@@ -147,9 +148,21 @@ impl Endpoint {
     /// `DialFailed` with the number `dial`, within the limit of `patience`. Without `expect` any
     /// node of the cluster may answer. Dialling twice makes two connections.
     pub fn dial(&self, dial: u64, target: String, expect: Option<[u8; 16]>, patience: Patience) {
-        let core = self.core();
-        core.runtime
-            .spawn(dial::run(core.clone(), dial, target, expect, patience));
+        let (core, (end, ended)) = (self.core(), oneshot::channel());
+        core.dials.lock().insert(dial, end);
+        core.runtime.spawn(dial::run(
+            core.clone(),
+            (dial, ended),
+            target,
+            expect,
+            patience,
+        ));
+    }
+
+    /// Has an attempt fail now, unless its answer is on the way.
+    pub fn give_up(&self, dial: u64) {
+        // The attempt hears of it.
+        drop(self.core().dials.lock().remove(&dial));
     }
 
     /// Sends a message of at most [`Settings::max_frame_bytes`]. It arrives after all earlier ones

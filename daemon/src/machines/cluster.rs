@@ -365,6 +365,7 @@ impl Loop {
                     let patience = Patience { limit, round_trip };
                     self.endpoint.dial(dial.0, address, expect, patience);
                 }
+                Output::GiveUp { dial } => self.endpoint.give_up(dial.0),
                 Output::Datagram { conn, bytes } => self.endpoint.datagram(conn.0, bytes),
                 Output::Send {
                     conn,

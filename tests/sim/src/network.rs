@@ -245,6 +245,19 @@ impl Network {
         queue.after(TICK, Event::Network(Step::Tick(id, 0)));
     }
 
+    /// Ends a handshake of which nothing has come yet.
+    pub fn give_up_dial(&mut self, queue: &mut Queue, host: usize, dial: DialId) {
+        let epoch = self.stations[host].epoch;
+        let is_it = |session: &Session| {
+            let dialler = &session.ends[0];
+            session.dial == dial && dialler.host == host && Some(dialler.epoch) == epoch
+        };
+        let found = self.sessions.iter().find(|(_, session)| is_it(session));
+        if let Some(id) = found.map(|(id, _)| *id) {
+            self.give_up(queue, id);
+        }
+    }
+
     /// Sends a datagram, which may get lost.
     pub fn datagram(&mut self, queue: &mut Queue, host: usize, conn: ConnId, bytes: &Bytes) {
         if bytes.len() > MAX_DATAGRAM {

@@ -16,12 +16,13 @@ use crate::tls::{About, Tls, TlsError};
 use parking_lot::Mutex;
 use pki::Identity;
 use quinn::{RecvStream, TransportConfig};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -51,6 +52,8 @@ pub(crate) struct Core {
     /// It carries the key of address tokens, so it is never made anew.
     pub(super) server: quinn::ServerConfig,
     pub(super) registry: Mutex<Registry>,
+    /// The attempts to dial that are under way; what is dropped here is given up.
+    pub(crate) dials: Mutex<HashMap<u64, oneshot::Sender<()>>>,
     pub(super) refusals: Mutex<Told>,
     /// `None` after the shutdown, so that the queues end when the last connection has ended.
     pub(super) outboxes: Mutex<Option<Outboxes>>,

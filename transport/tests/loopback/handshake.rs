@@ -260,6 +260,14 @@ async fn where_nobody_answers_a_dial_fails_at_its_limit() {
         let (kind, reason) = a.fails_within(&silent, expect, patience).await;
         assert_eq!((kind, reason.as_str()), (DialErrorKind::Unreachable, told));
     }
+    a.endpoint
+        .dial(9, silent.clone(), None, Patience::default());
+    a.endpoint.give_up(9);
+    let event = a.urgent().await;
+    assert!(
+        matches!(&event, Event::DialFailed { dial: 9, reason, .. } if reason == "given up"),
+        "{event:?}"
+    );
     assert_eq!(
         a.fails("a name without a port", None).await.0,
         DialErrorKind::Unreachable

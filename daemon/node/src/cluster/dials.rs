@@ -7,6 +7,9 @@
 //! round trips, while the older attempts run on, since the first packet of an attempt that began during
 //! a cut is repeated too rarely to come through soon after the cut has healed.
 //!
+//! With the first connection all other attempts are given up: each that came through would be one more
+//! handshake, and after a cut they all come through at once.
+//!
 //! An attempt runs for 15 s, which is enough on any link; at a stranger for 6 s at first, so that
 //! addresses where nobody is do not keep others waiting.
 
@@ -106,6 +109,12 @@ impl Dials {
     pub(super) fn next(&mut self) -> DialId {
         self.last += 1;
         DialId(self.last)
+    }
+
+    /// The attempts to reach a node.
+    pub(super) fn under_way(&self, node: NodeId) -> impl Iterator<Item = DialId> {
+        let attempts = self.under_way.get(&node).into_iter().flatten();
+        attempts.map(|attempt| attempt.dial)
     }
 
     pub(super) fn is_under_way(&self, node: NodeId) -> bool {

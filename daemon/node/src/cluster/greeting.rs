@@ -5,7 +5,7 @@
 
 use super::dials;
 use super::hello::Judgement;
-use super::io::{MemberState, StopReason, Target};
+use super::io::{MemberState, Output, StopReason, Target};
 use super::message::{Hello, Message, Nonce};
 use super::swim::Identity;
 use super::{Cluster, Phase};
@@ -230,6 +230,13 @@ impl Cluster {
         Some(Message::NameTaken { bearer, address })
     }
 
+    fn give_up_dials(&mut self, node: NodeId) {
+        let members = self.connections.dials.under_way(node);
+        for dial in members.chain(self.seeds.under_way(node)) {
+            self.edge.put(Output::GiveUp { dial });
+        }
+    }
+
     fn accept(&mut self, conn: ConnId) {
         let Some(connection) = self.connections.get(conn) else {
             return;
@@ -244,6 +251,7 @@ impl Cluster {
         };
         let line = connection.line.clone();
         self.connections.accept(&mut self.edge, conn);
+        self.give_up_dials(node);
         self.close_older_starts(node, &hello);
         let identity = Identity {
             node,

@@ -177,6 +177,12 @@ pub enum Output {
         /// The round trip there, if it is known.
         round_trip: Option<Duration>,
     },
+    /// Nobody waits for that dial any more: another one was answered. It fails now, unless its answer is on the
+    /// way.
+    GiveUp {
+        /// The attempt.
+        dial: DialId,
+    },
     /// Send a SWIM datagram; may be lost.
     Datagram {
         /// On which connection.

@@ -204,6 +204,15 @@ impl Seeds {
         }
     }
 
+    /// The attempts at seeds at which that node is.
+    pub(super) fn under_way(&self, node: NodeId) -> impl Iterator<Item = DialId> {
+        let seeds = self
+            .seeds
+            .iter()
+            .filter(move |seed| seed.node == Some(node));
+        seeds.flat_map(|seed| seed.dials.iter().copied())
+    }
+
     /// An attempt has failed.
     pub(super) fn failed(&mut self, dial: DialId, outcome: &Outcome) {
         for seed in self.of_dial(dial) {

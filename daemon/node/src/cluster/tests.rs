@@ -132,6 +132,8 @@ struct Bench {
     closed: Vec<(ConnId, CloseReason)>,
     /// The nodes and addresses that it dialled.
     dialled: Vec<(DialId, Target)>,
+    /// The dials that it gave up.
+    given_up: Vec<DialId>,
     /// What it has shown last.
     view: Option<Arc<RosterView>>,
     /// Whom it says that it has not found, as of last.
@@ -157,6 +159,7 @@ impl Bench {
             sent: Vec::new(),
             closed: Vec::new(),
             dialled: Vec::new(),
+            given_up: Vec::new(),
             view: None,
             search: None,
         }
@@ -183,6 +186,7 @@ impl Bench {
                 Output::Search(search) => self.search = Some(search),
                 Output::Dial { dial, target, .. } => self.dialled.push((dial, target)),
                 Output::Close { conn, reason } => self.closed.push((conn, reason)),
+                Output::GiveUp { dial } => self.given_up.push(dial),
                 Output::KeepAlive { .. }
                 | Output::Revoked(_)
                 | Output::Event(_)

@@ -166,7 +166,7 @@ impl Network {
         self.tell_closed(queue, id, 1);
     }
 
-    fn give_up(&mut self, queue: &mut Queue, id: u64) {
+    pub(super) fn give_up(&mut self, queue: &mut Queue, id: u64) {
         let Some(session) = self
             .sessions
             .get(&id)

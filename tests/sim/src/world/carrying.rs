@@ -28,6 +28,9 @@ impl World {
             } => self
                 .network
                 .dial(&mut self.queue, host, (dial, limit), &target),
+            cluster::Output::GiveUp { dial } => {
+                self.network.give_up_dial(&mut self.queue, host, dial);
+            }
             cluster::Output::Datagram { conn, bytes } => {
                 self.send(host, conn, Speech::Datagram(bytes));
             }

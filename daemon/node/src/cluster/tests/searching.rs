@@ -112,8 +112,12 @@ fn each_seed_is_named_with_what_came_of_the_last_attempt_until_it_answers() {
 
 #[test]
 fn the_first_node_of_a_cluster_waits_for_nobody() {
-    assert!(bench(&[]).search.is_none());
-    assert!(bench(&["10.0.0.1:6878"]).search.is_none());
+    let alone = Search {
+        is_alone: true,
+        ..Search::default()
+    };
+    assert_eq!(*bench(&[]).searched(), alone);
+    assert_eq!(*bench(&["10.0.0.1:6878"]).searched(), alone);
     // Its own address among the seeds, as all nodes may have the same ones.
     let mut bench = bench(&["h1:6878", "h2:6878"]);
     let (dial, _) = bench.dialled.remove(0);
