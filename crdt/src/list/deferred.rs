@@ -25,6 +25,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// So many additions wait at most, and so many bytes of them. More are applied with those that wait.
 const MAX_CHANGES: usize = 1_000;
 const MAX_BYTES: usize = 1 << 20;
+/// A change that waits has no more bytes, on average: to tell one of its entries all of it is read, and what adds
+/// many entries costs Automerge little for each.
+const MAX_CHANGE_BYTES: usize = 16 << 10;
 /// About what a deferred addition takes besides its bytes, in bytes.
 const CHANGE_BYTES: usize = 400;
 
@@ -84,6 +87,7 @@ impl Deferred {
     /// Whether so many more with so many bytes may wait.
     fn has_room(&self, changes: usize, bytes: usize) -> bool {
         self.changes.len().saturating_add(changes) <= MAX_CHANGES
+            && bytes <= changes.saturating_mul(MAX_CHANGE_BYTES)
             && self.bytes.saturating_add(bytes) <= MAX_BYTES
     }
 

@@ -34,8 +34,14 @@ impl Draft {
         let name = path
             .file_name()
             .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "it is no name of a file"))?;
-        if existing == Existing::Refuse && path.symlink_metadata().is_ok() {
-            return Err(is_there());
+        match path.symlink_metadata() {
+            Ok(_) if existing == Existing::Refuse => return Err(is_there()),
+            // A device, say, or a link, which somebody else may have put there.
+            Ok(there) if !there.is_file() => {
+                let words = "what is there is no regular file, and is not replaced";
+                return Err(Error::new(ErrorKind::InvalidInput, words));
+            }
+            _ => {}
         }
         let mut hidden = OsString::from(".");
         hidden.push(name);
@@ -139,6 +145,17 @@ mod tests {
         write(&path, Existing::Replace, "third").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "third");
         assert_eq!(dir.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_a_file_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        for path in [link.as_path(), dir.path(), Path::new("/dev/null")] {
+            let refused = Draft::create(path, Existing::Replace).unwrap_err();
+            assert!(refused.to_string().contains("no regular file"), "{refused}");
+        }
     }
 
     #[test]

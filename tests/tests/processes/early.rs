@@ -62,7 +62,7 @@ async fn an_answer_on_the_socket_waits_for_the_body() -> anyhow::Result<()> {
         ]);
     }
     // What is over the limit is refused on the way; up to 64 times as much is still taken.
-    requests.push(request("POST", ENTRIES, 2 * LIMIT, 413));
+    requests.push(request("POST", "/v1/lists/a/undo", 2 * LIMIT, 413));
     requests.push(request("POST", "/v1/nothing", 2 * LIMIT, 404));
     ask(&on_the_socket(node), &requests)
 }

@@ -12,6 +12,10 @@ pub(crate) fn read(session: &Session<'_>, given: &[String]) -> Result<EntriesQue
         let Some((field, value)) = text.split_once('=') else {
             return Err(wrong(text));
         };
+        // A script whose variable is empty means no list as a whole.
+        if value.is_empty() {
+            return Err(wrong(text));
+        }
         let value = value.to_owned();
         match field {
             "tag" => which.tag.get_or_insert_default().push(value),
@@ -71,6 +75,8 @@ mod tests {
             &["milk"][..],
             &["colour=red"],
             &["due=soon"],
+            &["text="],
+            &["state=open", "tag="],
             &["text=a", "text=b"],
         ] {
             assert!(of(wrong).is_err(), "{wrong:?}");
