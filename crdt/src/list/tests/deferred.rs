@@ -162,19 +162,24 @@ fn additions_wait_within_bounds() {
     }
     assert_eq!(most, 1_000);
     assert!(a.document.bytes() > before);
-    let notes = "x".repeat(60_000);
+    let new = |bytes: usize| NewEntry {
+        title: "milk".into(),
+        notes: "x".repeat(bytes),
+        ..NewEntry::default()
+    };
     let mut largest = 0;
-    for _ in 0..40 {
-        let new = NewEntry {
-            title: "milk".into(),
-            notes: notes.clone(),
-            ..NewEntry::default()
-        };
-        a.edit(&Edit::Add(vec![new]));
+    for _ in 0..140 {
+        a.edit(&Edit::Add(vec![new(15_000)]));
         largest = largest.max(a.document.behind());
     }
     // A megabyte of them, and what was there before.
-    assert!((17..=117).contains(&largest), "{largest}");
+    assert!((60..=170).contains(&largest), "{largest}");
+    // What has many entries, or a large one, is not left for later.
+    a.edit(&Edit::Add(vec![new(0); 1_000]));
+    assert_eq!(a.document.behind(), 0);
+    a.add("milk");
+    a.edit(&Edit::Add(vec![new(60_000)]));
+    assert_eq!(a.document.behind(), 0);
     assert_same(&a.document, &prompt(&a, &[&a]));
 }
 
