@@ -55,7 +55,7 @@ pub enum MergeError {
     NotADocument(String),
     /// It does not begin as lists do.
     #[error(
-        "the document does not begin with the first change of every list of Muster: begin with \\
+        "the document does not begin with the first change of every list of Muster: begin with \
         one that a node has given"
     )]
     Genesis,

@@ -220,6 +220,7 @@ fn what_is_no_list_is_refused() {
     transaction.commit();
     assert_eq!(refused(&a, &other.save()), MergeError::Genesis);
     assert_eq!(refused(&a, &[]), MergeError::Genesis);
+    assert!(!MergeError::Genesis.to_string().contains(['\n', '\\']));
     assert!(matches!(
         refused(&a, b"PK\x03\x04 a zip file"),
         MergeError::NotADocument(_)
